@@ -1,0 +1,1 @@
+"""Turns source and profile data into the site; never imported by the app."""

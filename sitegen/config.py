@@ -1,0 +1,54 @@
+"""`[tool.covatlas]` of the working directory's pyproject.toml: every option's key, the command line wins."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from instrument.errors import CovatlasError
+
+# Key → the type of its value. A key is the long option's name.
+KEYS: dict[str, type] = {
+    "source": list,
+    "coverage-dir": str,
+    "coverage-config": str,
+    "site-dir": str,
+    "cache-dir": str,
+    "profiles": str,
+    "base-url": str,
+    "job-timeout": int,
+    "title": str,
+    "repo-url": str,
+    "branch": str,
+    "source-prefix": str,
+    "port": int,
+}
+_WORDS = {list: "a list of strings", str: "a string", int: "a whole number"}
+
+
+def load(directory: Path) -> dict[str, Any]:
+    """Return the checked options of `directory`/pyproject.toml; raise CovatlasError naming a bad file or key."""
+    path = directory / "pyproject.toml"
+    try:
+        table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("covatlas", {})
+    except FileNotFoundError:
+        return {}
+    except (ValueError, OSError) as error:
+        raise CovatlasError(f"{path}: cannot be read as TOML ({error}); mend the file") from None
+    if not isinstance(table, dict):
+        raise CovatlasError(f"{path}: [tool.covatlas] is not a table; mend the file")
+    for key, value in table.items():
+        _check(path, key, value)
+    return table
+
+
+def _check(path: Path, key: str, value: Any) -> None:
+    if key not in KEYS:
+        raise CovatlasError(f"{path}: [tool.covatlas] has no key {key!r}; the keys are {', '.join(sorted(KEYS))}")
+    kind = KEYS[key]
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if fits and kind is list:
+        fits = all(isinstance(item, str) for item in value)
+    if not fits:
+        raise CovatlasError(f"{path}: [tool.covatlas] {key} = {value!r} must be {_WORDS[kind]}")
