@@ -1,0 +1,110 @@
+"""The `covatlas` command: options in, one room called, a sentence and an exit code out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from instrument.errors import CovatlasError
+from sitegen import config
+
+EXTRAS = {  # module that is missing → the extra that brings it
+    "requests": "play",
+    "rich": "play",
+    "mkdocs": "site",
+    "material": "site",
+    "jinja2": "site",
+    "orjson": "site",
+    "watchdog": "site",
+    "pygments": "site",
+}
+
+
+class _Group(click.Group):
+    """Turn every expected failure into one sentence on stderr and the documented exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CovatlasError as error:
+            click.echo(f"covatlas: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").split(".")[0])
+            if extra is None:
+                raise
+            click.echo(
+                f"covatlas: this command needs the package {error.name!r}; install it with: "
+                f"pip install 'covatlas[{extra}]'",
+                err=True,
+            )
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="covatlas")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Say which recorded user session runs which code.
+
+    Every option has a key in [tool.covatlas] of the working directory's pyproject.toml; the command line wins.
+    Exit codes: 0 fine, 1 finding, 2 usage or input error.
+    """
+    if ctx.resilient_parsing:
+        return
+    options = {key.replace("-", "_"): value for key, value in config.load(Path.cwd()).items()}
+    ctx.default_map = {name: options for name in main.commands}
+
+
+def _coverage_dir(value: str | None) -> Path:
+    from instrument.settings import coverage_dir
+
+    return Path(value) if value else coverage_dir()
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+@main.command()
+@click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+@click.option("--all", "every", is_flag=True, help="Play every profile of the profiles directory.")
+@click.option("--base-url", required=True, help="Where the app runs, as http://127.0.0.1:5000.")
+@click.option("--trace-code", is_flag=True, help="Send X-Profile-Trace, so that the app records what each profile runs.")
+@click.option("--coverage-dir", help="Where the app writes its data. [default: PROFILE_COVERAGE_DIR]")
+@click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
+@click.option("--job-timeout", default=60, show_default=True, help="Seconds to wait for a profile's RQ jobs.")
+def play(slugs: tuple[str, ...], every: bool, base_url: str, trace_code: bool, coverage_dir: str | None,
+         profiles: str, job_timeout: int) -> None:  # fmt: skip
+    """Replay recorded profiles against a running app."""
+    from instrument.playback.play import PlayOptions, play_profiles
+
+    play_profiles(
+        PlayOptions(
+            slugs=slugs,
+            every=every,
+            base_url=base_url,
+            trace_code=trace_code,
+            coverage_dir=_coverage_dir(coverage_dir),
+            profiles=Path(profiles),
+            job_timeout=job_timeout,
+        ),
+        say=_say,
+    )
+
+
+@main.command()
+@click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+@click.option("--coverage-dir", help="Where the app writes its data. [default: PROFILE_COVERAGE_DIR]")
+def combine(slugs: tuple[str, ...], coverage_dir: str | None) -> None:
+    """Combine the shards and journals of profiles into <slug>.coverage, also while the app still runs."""
+    from instrument.shards import combine_all
+
+    combine_all(_coverage_dir(coverage_dir), slugs, say=_say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
