@@ -1,0 +1,1 @@
+"""The sample apps, what runs them (`stack`), records them (`record`) and publishes them (`site`)."""

@@ -1,0 +1,1 @@
+"""PyPI's httpbin, an app that nobody here wrote, under Covatlas."""
