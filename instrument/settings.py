@@ -1,0 +1,87 @@
+"""Settings of the traced app, read from its environment once; every bad value is named with its variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrument.errors import CovatlasError
+from instrument.slug import parse_slug
+
+FLAG = "ENABLE_PROFILE_COVERAGE"
+DIRECTORY = "PROFILE_COVERAGE_DIR"
+CONFIG = "PROFILE_COVERAGE_CONFIG"
+DEFAULT_CONFIG = "coverage.profile-playback.ini"
+ENGINES = ("auto", "ctrace", "pure")
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False,
+          "off": False}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment asks for; `config` is None where there is no coverage configuration file."""
+
+    enabled: bool
+    coverage_dir: Path
+    config: Path | None = None
+    engine: str = "auto"
+    token: str | None = None
+    allow: frozenset[str] | None = None
+    redis_url: str | None = None
+    commit: str | None = None
+
+
+def is_enabled(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether tracing is asked for; raise CovatlasError for a value that is neither yes nor no."""
+    value = environ.get(FLAG, "")
+    try:
+        return _WORDS[value.strip().lower()]
+    except KeyError:
+        raise CovatlasError(f"{FLAG}={value!r} is neither on nor off; set it to 1 or 0") from None
+
+
+def coverage_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of raw data: PROFILE_COVERAGE_DIR, else a folder of the user's data directory (XDG)."""
+    value = environ.get(DIRECTORY)
+    if value:
+        return Path(value).expanduser().absolute()
+    base = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+    return Path(base) / "covatlas" / "profiles"
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the checked settings; raise CovatlasError naming the variable and its bad value."""
+    engine = environ.get("PROFILE_COVERAGE_ENGINE", "auto")
+    if engine not in ENGINES:
+        raise CovatlasError(f"PROFILE_COVERAGE_ENGINE={engine!r} is unknown; the engines are {', '.join(ENGINES)}")
+    allow = environ.get("PROFILE_COVERAGE_ALLOW")
+    return Settings(
+        enabled=is_enabled(environ),
+        coverage_dir=coverage_dir(environ),
+        config=_config_file(environ),
+        engine=engine,
+        token=environ.get("PROFILE_COVERAGE_TOKEN") or None,
+        allow=_allow_list(allow) if allow else None,
+        redis_url=environ.get("PROFILE_COVERAGE_REDIS_URL") or environ.get("REDIS_URL") or None,
+        commit=environ.get("PROFILE_COVERAGE_COMMIT") or environ.get("GITHUB_SHA") or None,
+    )
+
+
+def _allow_list(value: str) -> frozenset[str]:
+    try:
+        return frozenset(parse_slug(word.strip()) for word in value.split(",") if word.strip())
+    except CovatlasError as error:
+        raise CovatlasError(f"PROFILE_COVERAGE_ALLOW={value!r}: {error}") from None
+
+
+def _config_file(environ: Mapping[str, str]) -> Path | None:
+    value = environ.get(CONFIG)
+    if value:
+        path = Path(value).expanduser().absolute()
+        if not path.is_file():
+            raise CovatlasError(f"{CONFIG}={value!r}: there is no such file; name a coverage configuration file")
+        return path
+    path = Path(DEFAULT_CONFIG).absolute()
+    return path if path.is_file() else None

@@ -1,0 +1,138 @@
+"""The trace: one traced request or job under one slug, and the only way to start, enter, leave and end one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from instrument.engine import Engine, Lines
+
+log = logging.getLogger("covatlas")
+_thread = threading.local()
+
+
+class Trace:
+    """One traced execution. It owns its lines: one dict per section, where a section is a stretch on one thread.
+
+    It is open while its main part runs or anything holds it (a thread it started, a call it submitted).
+    """
+
+    __slots__ = ("_sections", "_written", "ended", "holds", "job", "lock", "request", "slug")
+
+    def __init__(self, slug: str, request: str, job: str | None = None) -> None:
+        self.slug = slug
+        self.request = request
+        self.job = job
+        self.ended = False
+        self.holds = 1
+        # Reentrant: a signal handler or a finalizer may run Python code of the trace while the lock is held.
+        self.lock = threading.RLock()
+        self._sections: list[Lines] = []
+        self._written: Lines = {}
+
+    @property
+    def context(self) -> str:
+        """coverage.py's label of this trace: `profile:<slug>:<request>`, of a job with `/<job>` behind."""
+        return f"profile:{self.slug}:{self.request}" + (f"/{self.job}" if self.job else "")
+
+    def add_section(self) -> Lines:
+        """Return a new dict for the lines of one section."""
+        lines: Lines = {}
+        self._sections.append(lines)
+        return lines
+
+    def take_new(self) -> Lines:
+        """Return the lines not returned before; sections that still run on other threads are copied, not emptied."""
+        with self.lock:
+            fresh: Lines = {}
+            for section in list(self._sections):
+                for path, lines in list(section.items()):
+                    seen = self._written.get(path)
+                    new = set(lines) if seen is None else set(lines) - seen
+                    if new:
+                        fresh.setdefault(path, set()).update(new)
+            for path, lines in fresh.items():
+                self._written.setdefault(path, set()).update(lines)
+            return fresh
+
+
+def current() -> Trace | None:
+    """Return the trace that this thread's lines go to, if any."""
+    return getattr(_thread, "trace", None)
+
+
+class Tracer:
+    """Open, enter, leave and end traces; hand their finished lines to `sink` and their count to `count`."""
+
+    def __init__(
+        self, engine: Engine, sink: Callable[[Trace, Lines], None], count: Callable[[str, int], None]
+    ) -> None:
+        self.engine = engine
+        self._sink = sink
+        self._count = count
+        self._open: set[Trace] = set()
+
+    def open(self, slug: str, request: str, job: str | None = None) -> Trace:
+        """Begin a trace; it counts as open until it has ended and nobody holds it."""
+        trace = Trace(slug, request, job)
+        self._open.add(trace)
+        self._count(slug, 1)
+        return trace
+
+    @contextmanager
+    def section(self, trace: Trace) -> Iterator[None]:
+        """Send this thread's lines to the trace for a while; sections nest."""
+        outer = current()
+        _thread.trace = trace
+        token = self.engine.enter(trace.add_section())
+        try:
+            yield
+        finally:
+            self.engine.leave(token)
+            _thread.trace = outer
+
+    def flush(self, trace: Trace) -> None:
+        """Write what the trace has executed so far; nothing new writes nothing."""
+        lines = trace.take_new()
+        if lines:
+            self._sink(trace, lines)
+
+    def end(self, trace: Trace) -> None:
+        """End the main part: its lines are safe when this returns; threads that still hold it may add more."""
+        with trace.lock:
+            if trace.ended:
+                return
+            trace.ended = True
+        self.flush(trace)
+        self._drop(trace)
+
+    def hold(self, trace: Trace) -> None:
+        """Keep the trace open for a part that runs elsewhere; pair it with `release`."""
+        with trace.lock:
+            trace.holds += 1
+
+    def release(self, trace: Trace) -> None:
+        """End such a part; lines that come after the main part's end are written here."""
+        if trace.ended:
+            self.flush(trace)
+        self._drop(trace)
+
+    def flush_all(self) -> None:
+        """Write what every open trace of this process has so far: the process is about to end."""
+        for trace in list(self._open):
+            self.flush(trace)
+
+    def forget(self) -> None:
+        """Drop the open traces of the parent after a fork, but the one that this thread is in."""
+        mine = current()
+        self._open = set() if mine is None else {mine}
+
+    def _drop(self, trace: Trace) -> None:
+        with trace.lock:
+            trace.holds -= 1
+            done = trace.holds == 0
+        if done:
+            self._open.discard(trace)
+            self._count(trace.slug, -1)
