@@ -106,7 +106,8 @@ class FileInventory:
     """What one source file defines; `symbols` in source order, the module first.
 
     `multiline` maps each line of a multi-line statement to its first line, as coverage.py's `first_line` does.
-    A file that does not parse has `problem` set and only its module symbol.
+    A file that does not parse has `problem` set and only its module symbol. `docstrings` are the first lines of
+    docstrings: they may run, but are no statements.
     """
 
     path: str
@@ -117,6 +118,7 @@ class FileInventory:
     multiline: tuple[tuple[int, int], ...]
     symbols: tuple[Symbol, ...]
     problem: str | None = None
+    docstrings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class ProfileData:
     files: tuple[tuple[str, int], ...]
     contexts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     stale: tuple[str, ...]  # paths whose source differs from what was recorded
+    sources: tuple[tuple[str, str], ...] = ()  # path → sha256 of the source as it ran, from the run record
 
 
 # ── attribution ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +223,29 @@ class Matrix:
     covered: tuple[tuple[int, ...], ...]
     uncertain: tuple[tuple[tuple[int, Certainty], ...], ...]
     summaries: tuple[Summary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two profiles that share covered symbols: how many both cover, and how many only the one or the other."""
+
+    first: str
+    second: str
+    shared: int
+    only_first: int
+    only_second: int
+
+    @property
+    def jaccard(self) -> float:
+        """Return shared / all symbols that either covers: 1.0 for equal profiles."""
+        return self.shared / (self.shared + self.only_first + self.only_second)
+
+    @property
+    def contained(self) -> tuple[str, str] | None:
+        """Return (the contained slug, the containing one), None where each has something of its own."""
+        if not self.only_first:
+            return self.first, self.second
+        return None if self.only_second else (self.second, self.first)
 
 
 @dataclass(frozen=True, slots=True)

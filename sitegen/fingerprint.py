@@ -1,0 +1,88 @@
+"""Canonical, injective bytes of frozen values; digests and fingerprints of them.
+
+Two values have equal bytes only if they are equal and of equal types: every value carries its type's tag and its
+length, so that ("ab", "c") and ("a", "bc"), 1 and True, or two dataclasses with equal fields never meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+
+def encode(value: object) -> bytes:
+    """Return the canonical bytes of a frozen value.
+
+    Takes dataclasses, tuples, str, bytes, int of any size, bool, None and float, nested at will; raises TypeError for
+    anything else, mutable values above all.
+    """
+    out: list[bytes] = []
+    _encode(value, out.append, {})
+    return b"".join(out)
+
+
+def digest(value: object) -> str:
+    """Return the sha256 of a value's canonical bytes, in hex."""
+    return hashlib.sha256(encode(value)).hexdigest()
+
+
+def fingerprint(toolchain: str, stage: Callable[..., object], args: tuple[object, ...]) -> str:
+    """Return the digest of (toolchain, stage, arguments): the key of a stage's result.
+
+    A stage is a plain function of a module: a closure or lambda would let values in that are no arguments.
+    """
+    return digest((toolchain, stage_name(stage), args))
+
+
+def stage_name(stage: Callable[..., object]) -> str:
+    """Return `module.function` of a stage; raise TypeError for anything that is no function of a module."""
+    name = getattr(stage, "__qualname__", "<")
+    if "<" in name or "." in name or getattr(stage, "__closure__", None):
+        raise TypeError(f"{stage!r} is no plain function of a module and cannot be a stage")
+    return f"{stage.__module__}.{name}"
+
+
+def _encode(value: object, put: Callable[[bytes], None], names: dict[type, tuple[bytes, tuple[str, ...]]]) -> None:
+    kind = type(value)
+    if value is None:
+        put(b"N")
+    elif kind is str:
+        data = value.encode("utf-8", "surrogatepass")
+        put(b"s%d:" % len(data))
+        put(data)
+    elif kind is tuple:
+        put(b"t%d:" % len(value))
+        for item in value:
+            _encode(item, put, names)
+    elif kind is bool:
+        put(b"T" if value else b"F")
+    elif kind is int:
+        data = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+        put(b"i%d:" % len(data))
+        put(data)
+    elif kind is bytes:
+        put(b"b%d:" % len(value))
+        put(value)
+    elif kind is float:
+        put(b"f")
+        put(struct.pack(">d", value))
+    else:
+        _encode_dataclass(value, kind, put, names)
+
+
+def _encode_dataclass(
+    value: Any, kind: type, put: Callable[[bytes], None], names: dict[type, tuple[bytes, tuple[str, ...]]]
+) -> None:
+    if kind not in names:
+        if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            raise TypeError(f"{kind.__module__}.{kind.__qualname__} is no frozen value and has no fingerprint")
+        head = f"{kind.__module__}.{kind.__qualname__}".encode()
+        own = tuple(field.name for field in fields(kind))
+        names[kind] = b"d%d:%d:%s" % (len(head), len(own), head), own
+    head, own = names[kind]
+    put(head)
+    for name in own:
+        _encode(getattr(value, name), put, names)
