@@ -1,0 +1,1 @@
+"""The model: runoff, erosion, and ways to run them."""

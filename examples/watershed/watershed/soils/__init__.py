@@ -1,0 +1,1 @@
+"""Soil textures and layered soils."""

@@ -1,0 +1,1 @@
+"""SQLite: users, runs and their results."""
