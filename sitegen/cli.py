@@ -56,7 +56,7 @@ def main(ctx: click.Context) -> None:
     if ctx.resilient_parsing:
         return
     options = {key.replace("-", "_"): value for key, value in config.load(Path.cwd()).items()}
-    ctx.default_map = {name: options for name in main.commands}
+    ctx.default_map = dict.fromkeys(main.commands, options)
 
 
 def _coverage_dir(value: str | None) -> Path:
@@ -73,7 +73,9 @@ def _say(message: str) -> None:
 @click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 @click.option("--all", "every", is_flag=True, help="Play every profile of the profiles directory.")
 @click.option("--base-url", required=True, help="Where the app runs, as http://127.0.0.1:5000.")
-@click.option("--trace-code", is_flag=True, help="Send X-Profile-Trace, so that the app records what each profile runs.")
+@click.option(
+    "--trace-code", is_flag=True, help="Send X-Profile-Trace, so that the app records what each profile runs."
+)
 @click.option("--coverage-dir", help="Where the app writes its data. [default: PROFILE_COVERAGE_DIR]")
 @click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
 @click.option("--job-timeout", default=60, show_default=True, help="Seconds to wait for a profile's RQ jobs.")
@@ -104,6 +106,26 @@ def combine(slugs: tuple[str, ...], coverage_dir: str | None) -> None:
     from instrument.shards import combine_all
 
     combine_all(_coverage_dir(coverage_dir), slugs, say=_say)
+
+
+@main.command()
+@click.option("--source", multiple=True, metavar="DIR", help="A package directory; may be given more than once.")
+@click.option("--coverage-config", help="Coverage config whose excluded lines count. [default: coverage.py's own]")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def inventory(source: tuple[str, ...], coverage_config: str | None, form: str) -> None:
+    """Say what the source defines, found without running it: a line per module, class and function."""
+    from sitegen.data import inventory_artifact, inventory_text
+    from sitegen.pipeline import inventory_of
+    from sitegen.snapshot import read_exclude, read_sources
+    from sitegen.store import NullStore
+
+    sources = read_sources(tuple(map(Path, source)), say=_say)
+    found = inventory_of(sources, read_exclude(Path(coverage_config) if coverage_config else None), NullStore())
+    for file in found.files:
+        if file.problem:
+            _say(f"covatlas: {file.problem}")
+    text = inventory_text(found) if form == "text" else inventory_artifact(found).data.decode()
+    click.echo(text, nl=False)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ from dataclasses import replace
 from sitegen.attribution import RawLines, attribute, strangers
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, find_gaps
-from sitegen.model import Atlas, FileCoverage, FileInventory, Inventory, ProfileData, Snapshot
+from sitegen.model import Atlas, FileCoverage, FileInventory, Inventory, ProfileData, Snapshot, SourceText
 from sitegen.profiles import read_profile
 from sitegen.store import Store
 
 
 def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
     """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
-    inventory = build_inventory(snapshot, store)
+    inventory = inventory_of(snapshot.sources, snapshot.exclude, store)
     profiles = _profiles(snapshot, inventory, store)
     files = _attribution(inventory, profiles, store)
     slugs = tuple(profile.head.slug for profile in profiles)
@@ -27,13 +27,10 @@ def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
     )
 
 
-def build_inventory(snapshot: Snapshot, store: Store) -> Inventory:
-    """Return what the snapshot's sources define, one stage a file."""
+def inventory_of(sources: tuple[SourceText, ...], exclude: str, store: Store) -> Inventory:
+    """Return what the sources define, one stage a file."""
     return join_inventory(
-        tuple(
-            store.memo(read_inventory, source.path, source.module, source.data, snapshot.exclude)
-            for source in snapshot.sources
-        )
+        tuple(store.memo(read_inventory, source.path, source.module, source.data, exclude) for source in sources)
     )
 
 

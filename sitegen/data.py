@@ -1,0 +1,229 @@
+"""Atlas → the machine-readable twins under `data/`: UTF-8 JSON with sorted keys and a schema version, and one CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from sitegen.model import (
+    Artifact,
+    Atlas,
+    FileCoverage,
+    FileInventory,
+    Gap,
+    Inventory,
+    Matrix,
+    ProfileHead,
+    Summary,
+    Symbol,
+    lines_of,
+)
+
+SCHEMA = 1
+
+
+def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
+    """Return every artifact under `data/`, sorted by path; `commit` is that of the source the site is built from."""
+    inventory = Inventory(tuple(file.inventory for file in atlas.files))
+    artifacts = [
+        inventory_artifact(inventory),
+        matrix_artifact(atlas.matrix, atlas.profiles),
+        matrix_csv_artifact(atlas.matrix),
+        gaps_artifact(atlas),
+        build_artifact(atlas.profiles, commit),
+    ]
+    for head, summary in zip(atlas.profiles, atlas.matrix.summaries, strict=True):
+        artifacts.append(profile_artifact(head, summary, atlas.files))
+    return tuple(sorted(artifacts, key=lambda artifact: artifact.path))
+
+
+def _json(path: str, value: dict[str, Any]) -> Artifact:
+    data = orjson.dumps({"schema": SCHEMA, **value}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return Artifact(path, data)
+
+
+# ── inventory ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def inventory_artifact(inventory: Inventory) -> Artifact:
+    """Return `data/inventory.json`: `files` by path, each with its statements, excluded lines and symbols."""
+    return _json("data/inventory.json", {"files": [_file(file) for file in inventory.files]})
+
+
+def _file(file: FileInventory) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "module": file.symbols[0].id,
+        "digest": file.digest,
+        "problem": file.problem,
+        "statements": lines_of(file.statements),
+        "excluded_lines": lines_of(file.excluded),
+        "symbols": [_symbol(symbol) for symbol in file.symbols],
+    }
+
+
+def _symbol(symbol: Symbol) -> dict[str, Any]:
+    return {
+        "id": symbol.id,
+        "name": symbol.name,
+        "kind": symbol.kind,
+        "parent": symbol.parent,
+        "line_span": [symbol.first, symbol.last],
+        "doc": symbol.doc,
+        "decorators": symbol.decorators,
+        "async": symbol.is_async,
+        "statements": lines_of(symbol.statements),
+        "body": lines_of(symbol.body),
+    }
+
+
+def inventory_text(inventory: Inventory) -> str:
+    """Return the inventory for people: a line per symbol with kind, statements, span and id."""
+    rows = []
+    for file in inventory.files:
+        for symbol in file.symbols:
+            span = f"{file.path}:{symbol.first}-{symbol.last}"
+            rows.append(f"{symbol.kind:8} {symbol.statements.bit_count():6}  {symbol.id}  {span}\n")
+    return "".join(rows)
+
+
+# ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def profile_artifact(head: ProfileHead, summary: Summary, files: tuple[FileCoverage, ...]) -> Artifact:
+    """Return `data/profiles/<slug>.json`: what one profile ran, with the files that have an executed line."""
+    reached: dict[str, Any] = {}
+    symbols: list[dict[str, Any]] = []
+    for file in files:
+        executed = dict(file.executed).get(head.slug)
+        if executed:
+            reached[file.inventory.path] = _reached(file.inventory, executed)
+            symbols += _profile_symbols(head.slug, file)
+    covered = {kind: [item["id"] for item in symbols if item["covered"] and item["kind"] == kind]
+               for kind in ("module", "class")}  # fmt: skip
+    return _json(
+        f"data/profiles/{head.slug}.json",
+        {
+            "profile": head.slug,
+            "status": head.status,
+            "commit": head.commit,
+            "recorded": head.recorded,
+            "summary": _summary(summary),
+            "modules": covered["module"],
+            "classes": covered["class"],
+            "files": reached,
+            "symbols": symbols,
+        },
+    )
+
+
+def _summary(summary: Summary) -> dict[str, int | float]:
+    return {
+        "file_count": summary.file_count,
+        "module_count": summary.module_count,
+        "class_count": summary.class_count,
+        "function_count": summary.function_count,
+        "lines_covered": summary.lines_covered,
+        "lines_total": summary.lines_total,
+        "coverage_percent": summary.coverage_percent,
+    }
+
+
+def _reached(file: FileInventory, executed: int) -> dict[str, list[int]]:
+    return {
+        "executed_lines": lines_of(executed),
+        "missing_lines": lines_of(file.statements & ~executed),
+        "excluded_lines": lines_of(file.excluded),
+    }
+
+
+def _profile_symbols(slug: str, file: FileCoverage) -> Iterator[dict[str, Any]]:
+    for item in file.symbols:
+        symbol = item.symbol
+        cell = next((cell for cell in item.cells if cell.slug == slug), None)
+        executed = cell.executed if cell else 0
+        yield {
+            "id": symbol.id,
+            "kind": symbol.kind,
+            "file": file.inventory.path,
+            "line_span": [symbol.first, symbol.last],
+            "executed_lines": lines_of(executed),
+            "missing_lines": lines_of(symbol.statements & ~executed),
+            "covered": cell is not None and cell.certainty == "body",
+            "certainty": cell.certainty if cell else "none",
+        }
+
+
+# ── matrix, gaps, build ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def matrix_artifact(matrix: Matrix, profiles: tuple[ProfileHead, ...]) -> Artifact:
+    """Return `data/matrix.json`: profile → symbol indexes and symbol → slugs; `covered` means certainty `body`."""
+    covered_by: dict[str, list[str]] = {symbol: [] for symbol in matrix.symbols}
+    for slug, indexes in zip(matrix.profiles, matrix.covered, strict=True):
+        for index in indexes:
+            covered_by[matrix.symbols[index]].append(slug)
+    return _json(
+        "data/matrix.json",
+        {
+            "profiles": matrix.profiles,
+            "symbols": matrix.symbols,
+            "status": {head.slug: head.status for head in profiles},
+            "covered": dict(zip(matrix.profiles, matrix.covered, strict=True)),
+            "covered_by": covered_by,
+            "certainty": {
+                slug: {str(index): certainty for index, certainty in uncertain}
+                for slug, uncertain in zip(matrix.profiles, matrix.uncertain, strict=True)
+            },
+        },
+    )
+
+
+def matrix_csv_artifact(matrix: Matrix) -> Artifact:
+    """Return `data/matrix.csv`: a row per symbol, a column per profile, each cell a certainty, empty for none."""
+    columns: list[dict[int, str]] = []
+    for covered, uncertain in zip(matrix.covered, matrix.uncertain, strict=True):
+        columns.append({**dict.fromkeys(covered, "body"), **dict(uncertain)})
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("symbol", *matrix.profiles))
+    for index, symbol in enumerate(matrix.symbols):
+        rows.writerow((symbol, *(column.get(index, "") for column in columns)))
+    return Artifact("data/matrix.csv", text.getvalue().encode())
+
+
+def gaps_artifact(atlas: Atlas) -> Artifact:
+    """Return `data/gaps.json`: modules and symbols that no profile covers, largest first."""
+    return _json(
+        "data/gaps.json",
+        {"modules": [_gap(gap) for gap in atlas.gaps.modules], "symbols": [_gap(gap) for gap in atlas.gaps.symbols]},
+    )
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {"id": gap.id, "kind": gap.kind, "file": gap.path, "line": gap.line, "statements": gap.statements}
+
+
+def build_artifact(profiles: tuple[ProfileHead, ...], commit: str | None) -> Artifact:
+    """Return `data/build.json`: what varies from build to build without changing the map."""
+    return _json(
+        "data/build.json",
+        {
+            "commit": commit,
+            "profiles": {
+                head.slug: {
+                    "status": head.status,
+                    "commit": head.commit,
+                    "recorded": head.recorded,
+                    "duration_s": head.duration_s,
+                    "attempts": head.attempts,
+                    "problems": head.problems,
+                }
+                for head in profiles
+            },
+        },
+    )
