@@ -1,0 +1,178 @@
+"""Attribution against its oracle: executed, missing and excluded lines equal `coverage json`, digit by digit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from sitegen.attribution import RawLines, attribute, strangers
+from sitegen.inventory import read_inventory
+from sitegen.model import Atlas, FileCoverage, Symbol, lines_of, mask_of
+from sitegen.pipeline import build_atlas
+from sitegen.snapshot import read_snapshot
+from sitegen.store import NullStore
+from tests import atlas_support as support
+
+RC = "[report]\nexclude_also =\n    if TYPE_CHECKING\n    def deepest\n"
+
+
+SLUGS = (*support.DRIVERS, "branches")
+NAMESPACE = "pkg/namespace/inside.py"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Atlas]:
+    """Return, per slug, what `coverage json` says, and the atlas of the same data."""
+    root = tmp_path_factory.mktemp("oracle")
+    support.write_tree(root)
+    config = support.write(root / "rc.ini", RC.encode())
+    for slug, driver in support.DRIVERS.items():
+        support.record(root, slug, driver, config=config)
+    support.record(root, "branches", support.DRIVERS["tricky-most"], "--branch", config=config)
+    snapshot = read_snapshot(support.options(root, coverage_config=config))
+    reports = {slug: support.coverage_json(root, root / "data" / f"{slug}.coverage", config) for slug in SLUGS}
+    return reports, build_atlas(snapshot, NullStore())
+
+
+def start_of(symbol: Symbol, starts: dict[str, list[int]]) -> int:
+    """Return the line of a symbol's `def` or `class`: the first of that name at or after its decorators."""
+    return min(line for line in starts[symbol.name] if line >= symbol.first)
+
+
+def ours(file: FileCoverage, slug: str, theirs: dict[str, Any]) -> dict[tuple[str, int], Any]:
+    starts: dict[str, dict[str, list[int]]] = {"functions": defaultdict(list), "classes": defaultdict(list)}
+    for plural, names in starts.items():
+        for name, region in theirs[plural].items():
+            names[name.partition("@")[0].rpartition(".")[2]].append(region["start_line"])
+    found = {}
+    for item in file.symbols[1:]:
+        plural = "classes" if item.symbol.kind == "class" else "functions"
+        executed = {cell.slug: cell.executed for cell in item.cells}.get(slug, 0)
+        key = plural, start_of(item.symbol, starts[plural])
+        assert key not in found
+        found[key] = lines_of(executed), lines_of(item.symbol.statements & ~executed)
+    return found
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_lines_of_files_functions_and_classes_equal_coverage_json(world: Any, slug: str) -> None:
+    reports, atlas = world
+    report = reports[slug]
+    files = {file.inventory.path: file for file in atlas.files}
+    assert report.keys() <= files.keys()
+    # coverage.py looks for files that never ran only where there is an __init__.py.
+    assert files.keys() - report.keys() <= {NAMESPACE}
+    compared = 0
+    for path, theirs in report.items():
+        file = files[path]
+        executed = dict(file.executed).get(slug, 0)
+        assert lines_of(executed) == theirs["executed_lines"], path
+        assert lines_of(file.inventory.statements & ~executed) == theirs["missing_lines"], path
+        assert lines_of(file.inventory.excluded) == theirs["excluded_lines"], path
+        expected = {
+            (plural, region["start_line"]): (region["executed_lines"], region["missing_lines"])
+            for plural in ("functions", "classes")
+            for name, region in theirs[plural].items()
+            if name
+        }
+        assert ours(file, slug, theirs) == expected, path
+        compared += len(expected)
+    assert compared > 1500
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_totals_equal_coverage_json(world: Any, slug: str) -> None:
+    reports, atlas = world
+    report = reports[slug]
+    summary = atlas.matrix.summaries[atlas.matrix.profiles.index(slug)]
+    assert summary.lines_covered == sum(file["summary"]["covered_lines"] for file in report.values()) > 0
+    missed = 0 if NAMESPACE in report else 4
+    assert summary.lines_total == missed + sum(file["summary"]["num_statements"] for file in report.values())
+
+
+def test_a_run_of_this_source_is_never_stale(world: Any) -> None:
+    _, atlas = world
+    cells = [cell for file in atlas.files for item in file.symbols for cell in item.cells]
+    assert len(cells) > 100
+    assert {cell.certainty for cell in cells} == {"body", "import-only"}
+
+
+def certainties(atlas: Atlas, slug: str) -> dict[str, str]:
+    return {
+        item.symbol.id: cell.certainty
+        for file in atlas.files
+        for item in file.symbols
+        for cell in item.cells
+        if cell.slug == slug
+    }
+
+
+def test_only_a_body_line_covers(world: Any) -> None:
+    _, atlas = world
+    imported = certainties(atlas, "tricky-imports")
+    assert imported["pkg.no_end"] == "import-only"
+    assert imported["pkg.tricky.one_liner"] == "import-only"  # its one line is its def line
+    assert "pkg.tricky.decorated" not in imported
+    # The decorator factory's bodies do run while the module is imported.
+    assert imported["pkg.tricky.keep"] == imported["pkg.tricky.keep.<locals>.decorate"] == "body"
+    assert "pkg.tricky.keep.<locals>.decorate.<locals>.inner" not in imported
+    played = certainties(atlas, "tricky-most")
+    assert played["pkg.tricky.decorated"] == played["pkg.tricky.Base.y~2"] == "body"
+    assert played["pkg.constants"] == "import-only"
+    assert "pkg.tricky.twice" not in played
+    assert played["pkg.tricky.twice~2"] == played["pkg.tricky.twice~2.<locals>.inside~2"] == "body"
+    assert played["pkg.tricky.Base.cached"] == "import-only"
+    assert played["pkg.tricky.Base.static"] == played["pkg.tricky.Base"] == "body"
+
+
+SOURCE = (
+    b"import os\ndef f(a,\n      b=1):\n    x = (a,\n         b)\n    return x\nclass C:\n    def m(self): return 1\n"
+)
+FILE = read_inventory("p/m.py", "p.m", SOURCE, "")
+
+
+def cells(*recorded: RawLines) -> dict[tuple[str, str], tuple[list[int], str]]:
+    """Return (symbol, slug) → (executed lines, certainty)."""
+    coverage = attribute(FILE, recorded)
+    return {
+        (item.symbol.id, cell.slug): (lines_of(cell.executed), cell.certainty)
+        for item in coverage.symbols
+        for cell in item.cells
+    }
+
+
+def test_an_import_covers_nothing() -> None:
+    assert cells(RawLines("s", mask_of([1, 2, 3, 7, 8]), False, False)) == {
+        ("p.m", "s"): ([1, 2, 7, 8], "import-only"),
+        ("p.m.C", "s"): ([8], "import-only"),
+        ("p.m.C.m", "s"): ([8], "import-only"),
+    }
+
+
+def test_a_later_line_of_a_statement_counts_for_its_first() -> None:
+    assert cells(RawLines("s", mask_of([5]), False, False)) == {
+        ("p.m", "s"): ([4], "body"),
+        ("p.m.f", "s"): ([4], "body"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("failed", "stale", "certainty"),
+    [(False, False, "body"), (True, False, "failed"), (False, True, "stale"), (True, True, "stale")],
+)
+def test_certainty_of_failed_and_stale_runs(failed: bool, stale: bool, certainty: str) -> None:
+    found = cells(RawLines("b", mask_of([4, 6]), failed, stale), RawLines("a", mask_of([6]), False, False))
+    assert found["p.m.f", "b"] == ([4, 6], certainty)
+    assert found["p.m.f", "a"] == ([6], "body")
+    assert [slug for symbol, slug in found if symbol == "p.m.f"] == ["a", "b"]
+
+
+def test_lines_where_nothing_can_run_are_strangers() -> None:
+    assert strangers(FILE, mask_of(range(1, 9))) == 0
+    assert lines_of(strangers(FILE, mask_of([4, 9, 20]))) == [9, 20]
+    assert strangers(read_inventory("p/e.py", "p.e", b"", ""), mask_of([1])) == 0
+    assert strangers(read_inventory("p/d.py", "p.d", b'"""Doc,\nlong."""\n', ""), mask_of([1, 2])) == 0
+    assert strangers(read_inventory("p/x.py", "p.x", b"if 0:  # no\n    x = 1\n", "# no"), mask_of([1, 2])) == 0
+    assert strangers(read_inventory("p/b.py", "p.b", b"def f(:\n", ""), mask_of([5])) == 0
