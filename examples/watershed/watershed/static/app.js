@@ -17,7 +17,13 @@ const actions = {
   start: async (button) => {
     const { run } = await call("POST", `/api/runs/${button.dataset.run}/start`);
     await call("GET", `/api/runs/${run}/end`);
-    location.reload();
+  },
+  hydrograph: async (button) => {
+    const response = await fetch(`/reports/${button.dataset.run}/hydrograph.csv`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await response.text()]));
+    link.download = "hydrograph.csv";
+    link.click();
   },
   tiles: (button) => call("POST", "/api/tiles", { run: button.dataset.run }),
   nearest: () => call("GET", "/api/stations/nearest?lat=44.0&lon=-121.3"),
