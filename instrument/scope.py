@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, SimpleNamespace
+from typing import Any
 
 import coverage
 from coverage.exceptions import CoverageException
@@ -22,9 +24,10 @@ class Scope:
 
     def __init__(self, config: Path | None) -> None:
         """Read the coverage configuration; raise CovatlasError if it is bad."""
+        self._file: str | bool = str(config) if config else False
         where = str(config) if config else "the default coverage configuration"
         try:
-            self.coverage = coverage.Coverage(data_file=None, config_file=str(config) if config else False)
+            self.coverage = coverage.Coverage(data_file=None, config_file=self._file)
             self.rules = InOrOut(self.coverage.config, _warn, None, include_namespace_packages=False)
         except CoverageException as error:
             raise CovatlasError(f"{where}: {error}; mend the coverage configuration") from None
@@ -54,6 +57,32 @@ class Scope:
                     f"PROFILE_COVERAGE_DIR={str(coverage_dir)!r} lies inside the traced source {str(root)!r}; "
                     "name a directory outside it"
                 )
+
+    def child_config(self) -> Callable[[str, str], str]:
+        """Return a function (context, data file) → COVERAGE_PROCESS_CONFIG of a child Python process."""
+        child = coverage.Coverage(data_file=None, config_file=self._file)
+        options: dict[str, Any] = {
+            "branch": False,
+            "concurrency": ["thread"],
+            "dynamic_context": None,
+            "parallel": True,
+            "patch": ["_exit"],
+            "relative_files": False,
+            "sigterm": True,
+            "source": [str(directory) for directory in self.directories],
+            "source_pkgs": list(self.rules.source_pkgs),
+        }
+        for name, value in options.items():
+            child.set_option(f"run:{name}", value)
+        lock = threading.Lock()
+
+        def fill(context: str, data_file: str) -> str:
+            with lock:
+                child.set_option("run:context", context)
+                child.set_option("run:data_file", data_file)
+                return child.config.serialize()
+
+        return fill
 
     def _package_dirs(self) -> list[str]:
         from importlib.util import find_spec

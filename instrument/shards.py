@@ -113,6 +113,15 @@ def combine(directory: Path, slug: str, *, attempt: str | None = None) -> Combin
     damaged: list[str] = []
     mixed: list[Path] = []
     consumed: list[Path] = []
+    # Journals before shards: a process that ends meanwhile turns the one into the other, and twice does no harm.
+    for path in journal.journals(directory):
+        for record in _read_journal(path)[0]:
+            if record.slug != slug:
+                continue
+            if _belongs(record.context, slug, attempt):
+                _add(kept, record.context, record.lines)
+            else:
+                left_out.add(record.context)
     for path in [*([target] if target.exists() else []), *shard_files(directory, slug)]:
         try:
             contexts = read_data(path)
@@ -124,13 +133,6 @@ def combine(directory: Path, slug: str, *, attempt: str | None = None) -> Combin
         for context in contexts.keys() - others:
             _add(kept, context, contexts[context])
         (mixed if others else consumed).append(path)
-    for path in journal.journals(directory):
-        for record in _read_journal(path)[0]:
-            if record.slug == slug:
-                if _belongs(record.context, slug, attempt):
-                    _add(kept, record.context, record.lines)
-                else:
-                    left_out.add(record.context)
     if kept:
         _replace(directory, slug, kept, consumed, mixed)
     requests = {context.split(":", 2)[-1].split("/")[0] for context in kept}
@@ -165,7 +167,8 @@ def combine_all(directory: Path, slugs: tuple[str, ...], say: Callable[[str], No
         done = combine(directory, slug, attempt=record.attempt if record else None)
         damaged += done.damaged
         others = f"; {done.left_out} traces of other playbacks left out" if done.left_out else ""
-        say(f"{slug}: {done.requests} requests, {done.files} files, {done.lines} lines{others} → {done.path or 'nothing'}")
+        where = done.path or "nothing written"
+        say(f"{slug}: {done.requests} requests, {done.files} files, {done.lines} lines{others} → {where}")
     if damaged:
         raise Finding("; ".join(damaged))
 
@@ -250,4 +253,3 @@ def shard_counts(directory: Path) -> dict[str, int]:
         slug = path.name.split(".")[0]
         counts[slug] = counts.get(slug, 0) + 1
     return dict(sorted(counts.items()))
-

@@ -66,9 +66,7 @@ def current() -> Trace | None:
 class Tracer:
     """Open, enter, leave and end traces; hand their finished lines to `sink` and their count to `count`."""
 
-    def __init__(
-        self, engine: Engine, sink: Callable[[Trace, Lines], None], count: Callable[[str, int], None]
-    ) -> None:
+    def __init__(self, engine: Engine, sink: Callable[[Trace, Lines], None], count: Callable[[str, int], None]) -> None:
         self.engine = engine
         self._sink = sink
         self._count = count

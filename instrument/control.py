@@ -1,0 +1,127 @@
+"""The control blueprint at /__covatlas__/: status, jobs, routes and flush of a traced app, for the playback client."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import socket
+import sys
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from instrument.journal import open_traces
+from instrument.runtime import Runtime, ensure, failure
+from instrument.shards import shard_counts
+from instrument.slug import SlugError, parse_slug
+
+blueprint = Blueprint("covatlas", __name__, url_prefix="/__covatlas__")
+
+
+@blueprint.before_request
+def check_token() -> tuple[Response, int] | None:
+    """Answer 403 to a caller without the shared token, where one is set."""
+    runtime = ensure()
+    wanted = runtime.settings.token if runtime else None
+    given = request.headers.get("X-Profile-Token", "")
+    if wanted is not None and not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")):
+        return jsonify(error="X-Profile-Token is missing or wrong"), 403
+    return None
+
+
+@blueprint.get("/status")
+def status() -> Response:
+    """Say whether this app traces, what is open and what is pending, over all of its processes."""
+    runtime = ensure()
+    if runtime is None:
+        return jsonify(enabled=False, problem=failure() or "the flag is off")
+    directory = runtime.settings.coverage_dir
+    jobs, pending = _pending(runtime)
+    return jsonify(
+        enabled=True,
+        problem=runtime.problem,
+        engine=runtime.engine.name,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        coverage_dir=str(directory),
+        commit=runtime.settings.commit,
+        open=open_traces(directory),
+        pending=pending,
+        shards=shard_counts(directory),
+        refused=runtime.refused,
+        jobs=jobs,
+    )
+
+
+@blueprint.get("/jobs")
+def jobs() -> tuple[Response, int] | Response:
+    """List the RQ jobs that traced requests of ?slug= caused, with what became of each."""
+    runtime = ensure()
+    try:
+        slug = parse_slug(request.args.get("slug", ""))
+    except SlugError as error:
+        return jsonify(error=str(error)), 400
+    index = _index(runtime) if runtime else None
+    if isinstance(index, str) or index is None:
+        return jsonify(jobs=[], pending=0, unknown=index)
+    found = index.jobs(slug)
+    return jsonify(jobs=found, pending=sum(not job["done"] for job in found))
+
+
+@blueprint.get("/routes")
+def routes() -> Response:
+    """List the rules of the app's URL map."""
+    rules = [
+        {"rule": rule.rule, "methods": sorted(rule.methods or ()), "endpoint": rule.endpoint}
+        for rule in current_app.url_map.iter_rules()
+        if not rule.endpoint.startswith("covatlas.")
+    ]
+    return jsonify(routes=sorted(rules, key=lambda item: (item["rule"], item["endpoint"])))
+
+
+@blueprint.post("/match")
+def match() -> tuple[Response, int] | Response:
+    """Answer the rule that serves each (method, path) of the posted list, null where none does."""
+    asked = (request.get_json(silent=True) or {}).get("requests")
+    if not isinstance(asked, list):
+        return jsonify(error='post {"requests": [{"method": …, "path": …}, …]}'), 400
+    return jsonify(routes=[_rule(item) for item in asked])
+
+
+@blueprint.post("/flush")
+def flush() -> Response:
+    """Turn this process's finished traces, and those of processes that are gone, into shards."""
+    runtime = ensure()
+    return jsonify(shards=runtime.flush() if runtime and not runtime.problem else 0)
+
+
+def _rule(item: Any) -> str | None:
+    try:
+        path = str(item["path"]).split("?")[0]
+        adapter = current_app.url_map.bind("localhost", default_method=str(item["method"]))
+        rule, _ = adapter.match(path, return_rule=True)
+        return rule.rule
+    except RequestRedirect as redirect:  # `/runs` of the rule `/runs/`
+        return redirect.new_url.removeprefix("http://localhost").split("?")[0]
+    except (HTTPException, KeyError, TypeError):
+        return None
+
+
+def _index(runtime: Runtime) -> Any:
+    """Return the job index, a sentence why there is none, or None if the app has no RQ side."""
+    if "instrument.rq" not in sys.modules:
+        return None
+    from instrument.rq import JobIndex
+
+    return JobIndex.connect(current_app.config.get("REDIS_URL") or runtime.settings.redis_url)
+
+
+def _pending(runtime: Runtime) -> tuple[str, dict[str, int]]:
+    index = _index(runtime)
+    if index is None:
+        return "none", {}
+    if isinstance(index, str):
+        return f"unknown: {index}", {}
+    return "redis", index.pending()
