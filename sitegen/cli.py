@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from instrument.errors import CovatlasError
 from sitegen import config
+
+if TYPE_CHECKING:
+    from sitegen.generate import BuildOptions
 
 EXTRAS = {  # module that is missing → the extra that brings it
     "requests": "play",
@@ -126,6 +131,58 @@ def inventory(source: tuple[str, ...], coverage_config: str | None, form: str) -
             _say(f"covatlas: {file.problem}")
     text = inventory_text(found) if form == "text" else inventory_artifact(found).data.decode()
     click.echo(text, nl=False)
+
+
+_BUILD_OPTIONS = (
+    click.option("--source", multiple=True, metavar="DIR", help="A package directory; may be given more than once."),
+    click.option("--coverage-dir", metavar="DIR", help="Where the profile data is. [default: PROFILE_COVERAGE_DIR]"),
+    click.option("--coverage-config", metavar="FILE", help="[default: coverage.profile-playback.ini if there is one]"),
+    click.option("--site-dir", metavar="DIR", default="site", show_default=True, help="Where the site goes."),
+    click.option("--cache-dir", metavar="DIR", default="cache", show_default=True, help="Where results are kept."),
+    click.option("--title", help="The site's name. [default: the one in mkdocs.yml, else the package's]"),
+    click.option("--repo-url", help="The repository's web address, for links to the source."),
+    click.option("--branch", default="main", show_default=True, help="The branch that those links name."),
+    click.option("--source-prefix", help="From the repository's root to the package directory's parent, as src/."),
+    click.option("--clean", is_flag=True, help="Ignore the cache and make everything anew."),
+)
+
+
+def _with_build_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_BUILD_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _build_options(given: dict[str, Any]) -> BuildOptions:
+    from sitegen.generate import options_from
+
+    clean = given.pop("clean")
+    values = {name.replace("_", "-"): value for name, value in given.items()}
+    return replace(options_from(values, Path()), clean=clean)
+
+
+@main.command()
+@_with_build_options
+def build(**given: Any) -> None:
+    """Build the site from source and profile data; only what changed is written."""
+    from rich.console import Console
+
+    from sitegen.site import build_site
+
+    options = _build_options(given)
+    with Console(stderr=True).status("Building the site"):  # shows itself on a terminal only
+        report = build_site(options, _say)
+    _say(f"Built {report}")
+
+
+@main.command()
+@_with_build_options
+@click.option("--port", type=int, default=8000, show_default=True, help="Port on this machine, 0 for a free one.")
+def serve(port: int, **given: Any) -> None:
+    """Build the site, show it on this machine, and build again when an input changes."""
+    from sitegen.serve import serve_site
+
+    serve_site(_build_options(given), port, _say)
 
 
 if __name__ == "__main__":

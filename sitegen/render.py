@@ -1,0 +1,76 @@
+"""Page views + Jinja2 templates → the HTML content of a page; everything that is not Markup is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jinja2
+
+from sitegen import address
+from sitegen.model import Page
+
+
+class Renderer:
+    """Renders content fragments from templates given as text (name → text)."""
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        self._env = jinja2.Environment(
+            loader=jinja2.DictLoader(dict(templates)),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._env.globals.update(
+            symbol_path=address.symbol_path,
+            profile_path=address.profile_path,
+            profile_data_path=address.profile_data_path,
+        )
+        self._env.filters.update(percent=percent, count=thousands, plural=plural, bar=bar_width, share=share)
+
+    def page(
+        self,
+        template: str,
+        path: str,
+        title: str,
+        description: str,
+        view: Any,
+        toc: tuple[tuple[str, str], ...] = (),
+    ) -> Page:
+        """Render `view` (the template's `v`) as the page at `path`."""
+        html = self._env.get_template(template).render(v=view, href=partial(address.link, path))
+        content = "\n".join(line for line in html.split("\n") if line and not line.isspace())
+        return Page(path=path, title=title, description=description, content=content, toc=toc)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return `part` of `whole` in words: never 100 % of something unfinished, never 0 % of something begun."""
+    if not whole:
+        return "–"
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    return f"{min(99, max(1, round(100 * part / whole)))} %"
+
+
+def bar_width(part: int, whole: int) -> str:
+    """Return the width of a bar in percent, as CSS wants it."""
+    return f"{100 * part / whole:.3g}%" if whole else "0"
+
+
+def share(part: int, whole: int) -> str:
+    """Return `part` of `whole` as a number from 0 to 1."""
+    return f"{part / whole:.2g}" if whole else "0"
+
+
+def thousands(number: int) -> str:
+    """Return a whole number with narrow spaces between its groups of three: 20 000."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def plural(number: int, word: str) -> str:
+    """Return `1 line` or `2 lines`."""
+    if number == 1:
+        return f"1 {word}"
+    return f"{thousands(number)} {word[:-1] + 'ies' if word.endswith('y') else word + 's'}"

@@ -1,0 +1,147 @@
+"""What several kinds of page show: totals, rows of profiles and modules, and the lookup that they are made from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sitegen.matrix import unique
+from sitegen.model import Atlas, Cell, Certainty, FileCoverage, ProfileHead, Summary, Symbol, SymbolCoverage
+
+# The surest first: a symbol with cells of several certainties is shown with the first of these.
+CERTAINTIES: tuple[Certainty, ...] = ("body", "stale", "failed", "import-only")
+State = Literal["body", "stale", "failed", "import-only", "none", "empty"]
+
+
+def best(cells: Iterable[Cell]) -> Certainty | None:
+    """Return the surest certainty among cells, None without any."""
+    found = {cell.certainty for cell in cells}
+    return next((certainty for certainty in CERTAINTIES if certainty in found), None)
+
+
+def state(coverage: SymbolCoverage) -> State:
+    """Return how a symbol stands over all profiles; `empty` has nothing to run beyond what runs at import."""
+    symbol = coverage.symbol
+    if not symbol.body and (coverage.cells or not symbol.statements):
+        return "empty"
+    return best(coverage.cells) or "none"
+
+
+def union(coverage: FileCoverage) -> int:
+    """Return the mask of a file's statements that any profile executed."""
+    mask = 0
+    for _, executed in coverage.executed:
+        mask |= executed
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many symbols with lines to run stand how; the five numbers add up to `total`."""
+
+    body: int
+    stale: int
+    failed: int
+    import_only: int
+    none: int
+
+    @property
+    def total(self) -> int:
+        """Return the number of symbols that have lines to run."""
+        return self.body + self.stale + self.failed + self.import_only + self.none
+
+
+def tally(symbols: Iterable[SymbolCoverage]) -> Tally:
+    """Count symbols by state, without the empty ones."""
+    found = Counter(state(coverage) for coverage in symbols)
+    return Tally(found["body"], found["stale"], found["failed"], found["import-only"], found["none"])
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """One module: executed lines over all profiles, statements, its symbols' states, and profiles that run its bodies."""
+
+    module: str
+    executed: int
+    statements: int
+    tally: Tally
+    profiles: int
+    problem: str | None
+
+
+def module_row(coverage: FileCoverage) -> ModuleRow:
+    """Return the row of one file."""
+    covered_by = {cell.slug for item in coverage.symbols for cell in item.cells if cell.certainty == "body"}
+    return ModuleRow(
+        module=coverage.symbols[0].symbol.id,
+        executed=union(coverage).bit_count(),
+        statements=coverage.inventory.statements.bit_count(),
+        tally=tally(coverage.symbols),
+        profiles=len(covered_by),
+        problem=coverage.inventory.problem,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """One profile: its playback, its numbers over the whole source, and what only it covers."""
+
+    head: ProfileHead
+    summary: Summary
+    symbols: int
+    unique: tuple[int, ...]  # indexes into matrix.symbols
+    stale: int  # symbols whose source changed since
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why this profile's cells must be read with care, None if they need not."""
+        if self.head.status == "failed":
+            return "its playback failed"
+        if self.head.problems:
+            return self.head.problems[0]
+        if self.stale:
+            return "the source changed since it was recorded"
+        return None
+
+
+def profile_rows(atlas: Atlas) -> tuple[ProfileRow, ...]:
+    """Return one row per profile, in the matrix's order."""
+    matrix = atlas.matrix
+    heads = {head.slug: head for head in atlas.profiles}
+    only = unique(matrix)
+    return tuple(
+        ProfileRow(
+            head=heads[slug],
+            summary=summary,
+            symbols=len(covered),
+            unique=only[slug],
+            stale=sum(certainty == "stale" for _, certainty in uncertain),
+        )
+        for slug, summary, covered, uncertain in zip(
+            matrix.profiles, matrix.summaries, matrix.covered, matrix.uncertain, strict=True
+        )
+    )
+
+
+class Lookup:
+    """Finds things in an atlas by id; built once per build."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self.symbols: dict[str, SymbolCoverage] = {}
+        self.members: dict[str, list[Symbol]] = {}
+        for file in atlas.files:
+            for coverage in file.symbols:
+                symbol = coverage.symbol
+                self.symbols[symbol.id] = coverage
+                if symbol.parent is not None:
+                    self.members.setdefault(symbol.parent, []).append(symbol)
+
+    def lineage(self, symbol: Symbol) -> list[Symbol]:
+        """Return the enclosing symbols, the module first."""
+        found: list[Symbol] = []
+        while symbol.parent is not None:
+            symbol = self.symbols[symbol.parent].symbol
+            found.insert(0, symbol)
+        return found
