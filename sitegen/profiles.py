@@ -15,6 +15,7 @@ from sitegen.model import ProfileData, ProfileHead, ProfileInput, RequestStep
 from sitegen.paths import PathMap
 
 SCHEMA = 7  # coverage.py's data file version; it has been the same since coverage 5.0
+_MOST_LINES = 10_000_000  # a bit mask up to a forged line number would fill the memory
 _JOIN = "join file f on f.id = t.file_id join context c on c.id = t.context_id"
 _LINES = f"select f.path, c.context, t.numbits from line_bits t {_JOIN}"
 _ARCS = f"select f.path, c.context, t.fromno, t.tono from arc t {_JOIN}"
@@ -94,6 +95,8 @@ def _rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, int]]:
     for path, context, *ends in database.execute(_ARCS):
         mask = 0
         for line in ends:
+            if line > _MOST_LINES:
+                raise ValueError(f"line {line}")
             if line > 0:  # a negative end means entry or exit of the code that starts there
                 mask |= 1 << line
         yield _text(path), _text(context), mask
@@ -135,6 +138,8 @@ def _read_record(slug: str, data: bytes) -> RunRecord:
         record = decode_record(data, name)
     except CovatlasError as error:
         raise _Damaged(str(error)) from None
+    except RecursionError:
+        raise _Damaged(f"{name}: not a run record (nested too deep); play the profile again") from None
     if record.slug != slug:
         raise _Damaged(f"{name}: this run record is of {record.slug!r}, not of {slug!r}; play the profile again")
     if record.status not in ("passed", "failed"):

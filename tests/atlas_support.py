@@ -21,7 +21,7 @@ STDLIB = Path(sysconfig.get_path("stdlib"))
 # Every way of writing definitions and statements that has its own rule somewhere in coverage.py's parser or regions.
 TRICKY = '''\
 """Module docstring,
-over two lines: \\ud800."""
+over two lines."""
 from __future__ import annotations
 import functools, contextlib
 from typing import TYPE_CHECKING
