@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from types import FunctionType
 from typing import Any
 
 
@@ -39,10 +40,9 @@ def fingerprint(toolchain: str, stage: Callable[..., object], args: tuple[object
 
 def stage_name(stage: Callable[..., object]) -> str:
     """Return `module.function` of a stage; raise TypeError for anything that is no function of a module."""
-    name = getattr(stage, "__qualname__", "<")
-    if "<" in name or "." in name or getattr(stage, "__closure__", None):
+    if not isinstance(stage, FunctionType) or stage.__closure__ or not stage.__qualname__.isidentifier():
         raise TypeError(f"{stage!r} is no plain function of a module and cannot be a stage")
-    return f"{stage.__module__}.{name}"
+    return f"{stage.__module__}.{stage.__qualname__}"
 
 
 def _encode(value: object, put: Callable[[bytes], None], names: dict[type, tuple[bytes, tuple[str, ...]]]) -> None:
