@@ -83,9 +83,18 @@ class Journal:
     def roll(self) -> None:
         """Let go of the current file, so that it can be turned into shards; open counts move to the next one."""
         with self._lock:
-            self._close()
+            self.close()
             if self._open:
                 self._begin()
+
+    def close(self) -> None:
+        """Let go of the current file; a later record begins the next one."""
+        with self._lock:
+            if self._file < 0 or self._path is None:
+                return
+            self._path.with_suffix(OPEN_SUFFIX).unlink(missing_ok=True)
+            os.close(self._file)
+            self._file, self._path, self._board = -1, None, None
 
     def after_fork(self) -> None:
         """Forget the parent's file in a forked child: closing our copy leaves the parent's lock in place."""
@@ -96,7 +105,7 @@ class Journal:
         self._file, self._path, self._board = -1, None, None
 
     def _begin(self) -> None:
-        self._close()
+        self.close()
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{host()}.{os.getpid()}.{secrets.token_hex(4)}"
         hidden = self._folder / f"{name}.new"
@@ -111,13 +120,6 @@ class Journal:
             file.flush()
             self._board = mmap.mmap(file.fileno(), _OPEN_BYTES)
         os.rename(hidden, self._path)
-
-    def _close(self) -> None:
-        if self._file < 0 or self._path is None:
-            return
-        self._path.with_suffix(OPEN_SUFFIX).unlink(missing_ok=True)
-        os.close(self._file)
-        self._file, self._path, self._board = -1, None, None
 
 
 def encode(value: object) -> bytes:

@@ -129,7 +129,9 @@ def failure() -> str | None:
 def _at_exit() -> None:
     if _runtime is not None and _runtime.problem is None:
         try:
-            _runtime.flush()
+            _runtime.tracer.flush_all()
+            _runtime.journal.close()
+            recover(_runtime.settings.coverage_dir)
         except (OSError, CovatlasError) as error:
             log.error("covatlas: the journal of process %d stays for the next start: %s", os.getpid(), error)
 

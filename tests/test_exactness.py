@@ -63,7 +63,11 @@ def environment(directory: Path, config: Path, engine: str) -> dict[str, str]:
 def werkzeug(env: dict[str, str], tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.exact.serve"], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log
+            [sys.executable, "-m", "tests.exact.serve", "tests.exact.app"],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=log,
         )
     assert process.stdout is not None
     try:

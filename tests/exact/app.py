@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,6 +79,13 @@ def chunks(number: int) -> Iterator[str]:
         closed(number)
 
 
+def slow(count: int) -> Iterator[str]:
+    yield "first"
+    for _ in range(count):
+        time.sleep(0.2 if count == 1 else 0.002)
+        yield "last" if count == 1 else "x" * 4096
+
+
 def closed(number: int) -> str:
     if number % 2:
         return "odd"
@@ -122,6 +130,10 @@ def create_app() -> Flask:
     @app.get("/stream/<int:number>")
     def stream(number: int) -> Response:
         return Response(chunks(number), mimetype="text/plain")
+
+    @app.get("/slow-stream")
+    def slow_stream() -> Response:
+        return Response(slow(int(request.args.get("chunks", 1))), mimetype="text/plain")
 
     @app.get("/fail/<int:number>")
     def fail(number: int) -> Response:

@@ -1,0 +1,209 @@
+"""The extension in a real threaded server: refused headers, doors, status, bodies, and what a SIGKILL costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from instrument import journal, shards
+
+ROOT = Path(__file__).parent.parent
+
+
+class Server:
+    """The exactness app under threaded werkzeug in its own process."""
+
+    def __init__(self, tmp_path: Path, **env: str) -> None:
+        self.directory = tmp_path / "data"
+        config = tmp_path / "coverage.ini"
+        config.write_text("[run]\nsource_pkgs = tests.exact\n")
+        self.log = tmp_path / "server.log"
+        settings = {
+            "ENABLE_PROFILE_COVERAGE": "1",
+            "PROFILE_COVERAGE_DIR": str(self.directory),
+            "PROFILE_COVERAGE_CONFIG": str(config),
+        }
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.exact.serve", "tests.exact.app"],
+                cwd=ROOT, env={**os.environ, **settings, **env}, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        self.base = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return requests.get(self.base + path, headers=names, timeout=30)
+
+    def status(self, **headers: str) -> dict:
+        return self.get("/__covatlas__/status", **headers).json()
+
+    def contexts(self, slug: str) -> set[str]:
+        path = shards.combine(self.directory, slug).path
+        return set(shards.read_data(path)) if path else set()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+        self.process.wait(20)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[object]:
+    started: list[Server] = []
+
+    def start(**env: str) -> Server:
+        started.append(Server(tmp_path, **env))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+REFUSED = ["..", "a.b", "a/b", "A", "-a", "a" * 65, "a,b", "a:b", "*", "nul", "index", "%61", "a b", "\xe4"]
+
+
+def test_a_refused_header_is_counted_and_the_request_is_untouched(serve) -> None:
+    server = serve()
+    plain = server.get("/plain/3")
+    for slug in REFUSED:
+        answer = requests.get(server.base + "/plain/3", headers={"X-Profile-Trace": slug.encode("latin-1")}, timeout=30)
+        assert (answer.status_code, answer.content) == (200, plain.content), slug
+    assert server.status()["refused"] == len(REFUSED)
+    assert not journal.journals(server.directory)
+
+
+def test_status_says_what_is_open_and_recorded(serve) -> None:
+    server = serve(PROFILE_COVERAGE_COMMIT="abc123")
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="r-1")
+    status = server.status()
+    assert status == {
+        **status,
+        "enabled": True,
+        "problem": None,
+        "engine": "ctrace",
+        "pid": server.process.pid,
+        "coverage_dir": str(server.directory),
+        "commit": "abc123",
+        "open": {},
+        "pending": {},
+        "shards": {},
+        "refused": 0,
+        "jobs": "none",
+    }
+    assert requests.post(server.base + "/__covatlas__/flush", timeout=30).json() == {"shards": 1}
+    assert server.status()["shards"] == {"alps": 1}
+    assert server.contexts("alps") == {"profile:alps:r-1"}
+
+
+def test_an_open_stream_counts_as_open_until_its_end(serve) -> None:
+    server = serve()
+    headers = {"X-Profile-Trace": "alps", "X-Profile-Request": "r-1"}
+    with requests.get(server.base + "/slow-stream", headers=headers, stream=True, timeout=30) as answer:
+        chunks = answer.iter_content(None)
+        assert next(chunks) == b"first"
+        assert server.status()["open"] == {"alps": 1}
+        assert b"".join(chunks) == b"last"
+    assert server.status()["open"] == {}
+
+
+def test_a_client_that_leaves_a_stream_ends_the_trace(serve) -> None:
+    server = serve()
+    headers = {"X-Profile-Trace": "alps", "X-Profile-Request": "r-1"}
+    with requests.get(server.base + "/slow-stream?chunks=2000", headers=headers, stream=True, timeout=30) as answer:
+        next(answer.iter_content(None))
+    for _ in range(200):
+        if server.status()["open"] == {}:
+            break
+    else:
+        raise AssertionError("the trace stays open")
+
+
+def test_answered_requests_survive_sigkill(serve) -> None:
+    server = serve()
+    for number in range(40):
+        kind = ("plain", "stream", "fail", "threads")[number % 4]
+        server.get(f"/{kind}/{number}", X_Profile_Trace="alps", X_Profile_Request=f"r-{number}")
+    server.kill()
+    assert server.contexts("alps") == {f"profile:alps:r-{number}" for number in range(40)}
+
+
+def test_an_orderly_exit_leaves_shards(serve) -> None:
+    server = serve()
+    server.get("/plain/3", X_Profile_Trace="alps")
+    server.kill(signal.SIGINT)
+    assert journal.journals(server.directory) == []
+    assert len(shards.shard_files(server.directory, "alps")) == 1
+
+
+def test_the_shared_token_guards_tracing_and_control(serve) -> None:
+    server = serve(PROFILE_COVERAGE_TOKEN="s3cret")
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="r-1")
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="r-2", X_Profile_Token="wrong")
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="r-3", X_Profile_Token="s3cret")
+    assert server.get("/__covatlas__/status").status_code == 403
+    assert server.status(X_Profile_Token="s3cret")["refused"] == 2
+    assert server.contexts("alps") == {"profile:alps:r-3"}
+
+
+def test_the_allow_list(serve) -> None:
+    server = serve(PROFILE_COVERAGE_ALLOW="alps")
+    server.get("/plain/3", X_Profile_Trace="alps")
+    server.get("/plain/3", X_Profile_Trace="coast")
+    assert server.status()["refused"] == 1
+    assert shards.known_slugs(server.directory) == ["alps"]
+
+
+def test_a_bad_request_id_is_replaced(serve) -> None:
+    server = serve()
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="a/b c")
+    (context,) = server.contexts("alps")
+    assert context.startswith("profile:alps:") and "/" not in context and " " not in context
+
+
+def test_routes_and_match(serve) -> None:
+    server = serve()
+    rules = {item["rule"] for item in server.get("/__covatlas__/routes").json()["routes"]}
+    assert "/plain/<int:number>" in rules
+    assert not any(rule.startswith("/__covatlas__") for rule in rules)
+    asked = [{"method": "GET", "path": "/plain/7?x=1"}, {"method": "POST", "path": "/plain/7"}, {"bad": 1}]
+    answer = requests.post(server.base + "/__covatlas__/match", json={"requests": asked}, timeout=30)
+    assert answer.json() == {"routes": ["/plain/<int:number>", None, None]}
+    assert requests.post(server.base + "/__covatlas__/match", json=[], timeout=30).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({"PROFILE_COVERAGE_DIR": "/proc/nowhere"}, "/proc/nowhere"),
+        ({"PROFILE_COVERAGE_ENGINE": "warp"}, "PROFILE_COVERAGE_ENGINE"),
+        ({"PROFILE_COVERAGE_DIR": str(ROOT / "tests" / "exact" / "data")}, "inside the traced source"),
+    ],
+)
+def test_tracing_that_cannot_start_says_why_and_leaves_the_app_alone(serve, env: dict[str, str], why: str) -> None:
+    server = serve(**env)
+    assert server.get("/plain/3", X_Profile_Trace="alps").status_code == 200
+    status = server.status()
+    assert status["enabled"] is False
+    assert why in status["problem"]
+    assert server.log.read_text().count("tracing is off") == 1
+
+
+def test_a_full_disk_stops_tracing_and_nothing_else(serve) -> None:
+    server = serve()
+    server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="r-1")
+    limit = ["prlimit", f"--pid={server.process.pid}", "--fsize=1000"]
+    if subprocess.run(limit, capture_output=True).returncode:
+        pytest.skip("prlimit is missing")
+    for number in range(20):
+        assert server.get(f"/plain/{number}", X_Profile_Trace="alps").status_code == 200
+    assert "the disk took only a part of a record" in server.status()["problem"]
+    assert server.log.read_text().count("tracing is off") == 1
+    assert "profile:alps:r-1" in server.contexts("alps")

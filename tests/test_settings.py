@@ -1,0 +1,49 @@
+"""Every bad value is named with its variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instrument.errors import CovatlasError
+from instrument.settings import coverage_dir, is_enabled, read_settings
+
+
+@pytest.mark.parametrize(("value", "enabled"), [("1", True), ("TRUE", True), ("on", True), ("", False), ("0", False)])
+def test_the_flag(value: str, enabled: bool) -> None:
+    assert is_enabled({"ENABLE_PROFILE_COVERAGE": value}) is enabled
+    assert is_enabled({}) is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENABLE_PROFILE_COVERAGE", "maybe"),
+        ("PROFILE_COVERAGE_ENGINE", "warp"),
+        ("PROFILE_COVERAGE_CONFIG", "/no/such/file.ini"),
+        ("PROFILE_COVERAGE_ALLOW", "good,Bad"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(CovatlasError) as error:
+        read_settings({name: value})
+    assert name in str(error.value)
+    assert value in str(error.value)
+
+
+def test_the_directory_defaults_to_the_users_data_directory(tmp_path: Path) -> None:
+    assert coverage_dir({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "covatlas" / "profiles"
+    assert coverage_dir({"HOME": str(tmp_path)}) == tmp_path / ".local" / "share" / "covatlas" / "profiles"
+    assert coverage_dir({"PROFILE_COVERAGE_DIR": str(tmp_path)}) == tmp_path
+
+
+def test_the_configuration_of_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({}).config is None
+    (tmp_path / "coverage.profile-playback.ini").write_text("[run]\n")
+    assert read_settings({}).config == tmp_path / "coverage.profile-playback.ini"
+
+
+def test_the_allow_list(tmp_path: Path) -> None:
+    assert read_settings({"PROFILE_COVERAGE_ALLOW": "a, b,"}).allow == {"a", "b"}

@@ -1,0 +1,109 @@
+"""Combining: one playback only, nothing lost, damaged files named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from instrument import shards
+from instrument.errors import CovatlasError
+from instrument.journal import Journal, Record
+from sitegen.cli import main
+
+
+def record(request: str, *lines: int, slug: str = "alps") -> Record:
+    return Record(slug, f"profile:{slug}:{request}", {"/src/a.py": list(lines)})
+
+
+def test_combine_unites_shards_live_journals_and_earlier_profile_data(tmp_path: Path) -> None:
+    shards.write_shards(tmp_path, [record("x-1", 1, 2)])
+    shards.combine(tmp_path, "alps")
+    shards.write_shards(tmp_path, [record("x-1", 3), record("x-2/job", 4), record("other", 9, slug="coast")])
+    live = Journal(tmp_path)
+    live.write("alps", "profile:alps:x-3", {"/src/b.py": {7}})
+    done = shards.combine(tmp_path, "alps")
+    assert (done.contexts, done.requests, done.files, done.lines) == (3, 3, 2, 5)
+    assert shards.read_data(tmp_path / "alps.coverage") == {
+        "profile:alps:x-1": {"/src/a.py": {1, 2, 3}},
+        "profile:alps:x-2/job": {"/src/a.py": {4}},
+        "profile:alps:x-3": {"/src/b.py": {7}},
+    }
+    assert shards.shard_files(tmp_path, "alps") == []
+    assert len(shards.shard_files(tmp_path, "coast")) == 1
+
+
+def test_only_the_asked_playback_is_taken_and_the_rest_is_kept_aside(tmp_path: Path) -> None:
+    shards.write_shards(tmp_path, [record("old-1", 1), record("new-1", 2)])
+    live = Journal(tmp_path)
+    live.write("alps", "profile:alps:old-2", {"/src/a.py": {3}})
+    done = shards.combine(tmp_path, "alps", attempt="new")
+    assert (done.lines, done.left_out) == (1, 2)
+    kept = list((tmp_path / "aside" / "alps").rglob("alps.coverage*"))
+    assert [sorted(shards.read_data(path)) for path in kept] == [["profile:alps:new-1", "profile:alps:old-1"]]
+
+
+def test_plain_coverage_reads_profile_data(tmp_path: Path) -> None:
+    source = tmp_path / "a.py"
+    source.write_text("a = 1\nb = 2\n")
+    shards.write_shards(tmp_path, [Record("alps", "profile:alps:x-1", {str(source): [1]})])
+    shards.combine(tmp_path, "alps")
+    command = [sys.executable, "-m", "coverage", "report", f"--data-file={tmp_path / 'alps.coverage'}"]
+    report = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert "50%" in report.stdout
+
+
+def test_setting_aside_moves_everything_of_a_slug_and_keeps_the_last_few(tmp_path: Path) -> None:
+    assert shards.set_aside(tmp_path, "alps") is None
+    for number in range(5):
+        shards.write_shards(tmp_path, [record(f"x-{number}", 1), record("y", 1, slug="alps-2")])
+        (tmp_path / "alps.run.json").write_text("{}")
+        assert shards.set_aside(tmp_path, "alps") == tmp_path / "aside" / "alps" / str(number + 1)
+    assert not list(tmp_path.glob("alps.*"))
+    assert len(shards.shard_files(tmp_path, "alps-2")) == 5
+    assert sorted(path.name for path in (tmp_path / "aside" / "alps").iterdir()) == ["3", "4", "5"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + b"\0" * 200])
+def test_a_damaged_shard_is_named_and_left_where_it_is(tmp_path: Path, content: bytes) -> None:
+    shards.write_shards(tmp_path, [record("x-1", 1)])
+    bad = tmp_path / "alps.coverage.host.1.bad"
+    bad.write_bytes(content)
+    done = shards.combine(tmp_path, "alps")
+    assert done.lines == 1
+    (sentence,) = done.damaged
+    assert str(bad) in sentence
+    assert bad.read_bytes() == content
+    result = CliRunner().invoke(main, ["combine", "alps", "--coverage-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert str(bad) in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(["Bad!"], "is refused"), (["nowhere"], "no data of profile 'nowhere'"), ([], "no data of any profile")],
+)
+def test_bad_input_of_combine(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    result = CliRunner().invoke(main, ["combine", *arguments, "--coverage-dir", str(tmp_path / "none")])
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_combine_says_one_line_a_slug(tmp_path: Path) -> None:
+    shards.write_shards(tmp_path, [record("x-1", 1, 2), record("x-1", 1, slug="coast")])
+    result = CliRunner().invoke(main, ["combine", "--coverage-dir", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    assert [line.split(" →")[0] for line in result.stderr.splitlines()] == [
+        "alps: 1 requests, 1 files, 2 lines",
+        "coast: 1 requests, 1 files, 1 lines",
+    ]
+
+
+def test_an_unknown_file_is_an_error_of_reading(tmp_path: Path) -> None:
+    with pytest.raises(CovatlasError, match="empty"):
+        (tmp_path / "x").touch()
+        shards.read_data(tmp_path / "x")
