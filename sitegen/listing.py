@@ -42,7 +42,7 @@ class Listing:
             parts.append(self.part(line, fold.first - 1))
             parts.append(
                 Markup(
-                    '<span class="f"><a href="{}" tabindex="-1">⋯</a><a href="{}">{}</a> lines {}–{}\n</span>'
+                    '<span class="lf"><a href="{}" tabindex="-1">⋯</a><a href="{}">{}</a> lines {}–{}\n</span>'
                 ).format(fold.href, fold.href, fold.title, fold.first, fold.last)
             )
             line = fold.last + 1
@@ -64,15 +64,15 @@ def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
     for line, fragment in enumerate(fragments, 1):
         head = heads.get(line, line)
         if line in excluded:
-            row = _row(line, fragment, "e", "–", "excluded from coverage")
+            row = _row(line, fragment, "le", "–", "excluded from coverage")
         elif head not in statements:
             row = _row(line, fragment, "", "", "")
         elif head != line:  # the statement's first line carries the mark
-            row = _row(line, fragment, "x" if head in slugs else "m", "", "")
+            row = _row(line, fragment, "lx" if head in slugs else "lm", "", "")
         elif line in slugs:
-            row = _row(line, fragment, "x", f"✓{len(slugs[line])}", _who(slugs[line]))
+            row = _row(line, fragment, "lx", f"✓{len(slugs[line])}", _who(slugs[line]))
         else:
-            row = _row(line, fragment, "m", "✗", "missing: no profile runs this line")
+            row = _row(line, fragment, "lm", "✗", "missing: no profile runs this line")
         rows.append(row)
     return Listing(tuple(rows))
 

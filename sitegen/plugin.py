@@ -34,7 +34,7 @@ from sitegen.watch import Watch
 
 log = logging.getLogger("mkdocs.plugins.covatlas")
 THEME = Path(__file__).parent / "templates" / "theme"
-HOME = "index.html"
+SITEMAP = "sitemap.xml"  # carries the day of the build: nothing changed, and yet every build would differ
 
 
 class CovatlasConfig(Config):
@@ -92,6 +92,9 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
 
     def on_files(self, files: Files, config: MkDocsConfig) -> Files:
         """Register generated pages outside the navigation, so that links to them are checked."""
+        sitemap = files.get_file_from_path(SITEMAP)
+        if sitemap is not None:
+            files.remove(sitemap)  # no template any more, so mkdocs would copy it as it is
         for artifact in asset_artifacts():
             files.append(File.generated(config, artifact.path, content=artifact.data))
         if self._generated is not None:
@@ -134,6 +137,8 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             raise self._told(error) from None
         finally:
             self._clean()
+        published = self.published
+        log.info(f"published {len(published.paths)} files, {len(published.written)} of them new: {self._site_dir}")
 
     def on_build_error(self, error: Exception) -> None:
         """Leave no staging folder behind; the published site is as it was."""
@@ -166,8 +171,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
     def _dress(self, config: MkDocsConfig) -> None:
         """Put our page shell between the project's own overrides and the theme."""
         config.theme.dirs.insert(1 if config.theme.custom_dir else 0, str(THEME))
-        # It carries the day of the build, in every run another one.
-        config.theme.static_templates.discard("sitemap.xml")
+        config.theme.static_templates.discard(SITEMAP)
         config.extra["covatlas_sections"] = SECTIONS if self._generated is not None else ()
         config.extra_css.insert(0, "assets/covatlas.css")
         config.extra_javascript.append("assets/covatlas.js")  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from sitegen import address
 from sitegen.model import Page
@@ -28,7 +29,9 @@ class Renderer:
             profile_path=address.profile_path,
             profile_data_path=address.profile_data_path,
         )
-        self._env.filters.update(percent=percent, count=thousands, plural=plural, bar=bar_width, share=share)
+        self._env.filters.update(
+            percent=percent, count=thousands, plural=plural, bar=bar_width, share=share, dotted=dotted
+        )
 
     def page(
         self,
@@ -67,6 +70,11 @@ def share(part: int, whole: int) -> str:
 def thousands(number: int) -> str:
     """Return a whole number with narrow spaces between its groups of three: 20 000."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+def dotted(name: str) -> Markup:
+    """Return a dotted name that may break after its dots."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 def plural(number: int, word: str) -> str:

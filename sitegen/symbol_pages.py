@@ -1,4 +1,4 @@
-"""Module and symbol pages: one file's coverage → its pages. A page's view holds what the page shows and nothing else."""
+"""Module and symbol pages: one file's coverage → its pages. A view holds what its page shows and nothing else."""
 
 from __future__ import annotations
 

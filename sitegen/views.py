@@ -61,7 +61,7 @@ def tally(symbols: Iterable[SymbolCoverage]) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRow:
-    """One module: executed lines over all profiles, statements, its symbols' states, and profiles that run its bodies."""
+    """One module over all profiles: executed lines, statements, its symbols' states, profiles that run its bodies."""
 
     module: str
     executed: int
