@@ -1,0 +1,54 @@
+# make site   play the sample app's profiles and publish their map into site/
+# make serve  show it on http://127.0.0.1:8000
+# make test   pass the tests
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+VERSIONS ?= 3.11 3.12 3.13
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: site serve site-httpbin serve-httpbin record test test-all lint clean
+
+site: $(INSTALLED)
+	@$(BIN)/python -m examples.site watershed
+
+site-httpbin: $(INSTALLED)
+	@$(BIN)/python -m examples.site httpbin
+
+serve: $(INSTALLED)
+	@$(BIN)/python -m examples.site watershed --serve --port $(PORT)
+
+serve-httpbin: $(INSTALLED)
+	@$(BIN)/python -m examples.site httpbin --serve --port $(PORT)
+
+# Record the sample profiles anew in headless Chromium.
+record: $(INSTALLED)
+	@$(BIN)/python -m examples.record
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest
+
+# The whole test suite on every supported CPython that this machine has.
+test-all:
+	@set -e; for version in $(VERSIONS); do \
+	  python=$$(for candidate in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	    $$candidate -c 'import sys; print(sys.executable)' 2>/dev/null && break; done || true); \
+	  if [ -z "$$python" ]; then echo "CPython $$version is not on this machine"; continue; fi; \
+	  echo "== CPython $$version"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
+	done
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+$(INSTALLED): pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit("Covatlas needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps httpbin==0.10.4
+	@touch $@
+
+clean:
+	@rm -rf site site-httpbin build dist .venv .venv-*
+	@find cache -mindepth 1 ! -name README.md ! -name .gitignore -delete
