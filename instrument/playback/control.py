@@ -69,8 +69,8 @@ class Control:
                 f"the server does not trace: {self._root}/status is not the answer of Covatlas; mend --base-url"
             ) from None
 
-    def jobs(self, slug: str, attempt: str) -> tuple[JobRun, ...]:
-        """Return the RQ jobs that this playback's requests caused."""
+    def jobs(self, slug: str) -> tuple[JobRun, ...]:
+        """Return the RQ jobs that the slug's requests caused, those of earlier playbacks too."""
         value = self._ask("GET", "/jobs", params={"slug": slug})
         try:
             return tuple(
@@ -82,7 +82,6 @@ class Control:
                     int(job["attempts"] or 0),
                 )
                 for job in value["jobs"]
-                if str(job["request"]).startswith(f"{attempt}-")
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             raise self._unreadable("/jobs") from None

@@ -98,7 +98,7 @@ def _played(
         problems += wait.until_done()
         jobs = tuple(
             replace(job, expected=job.status in _FAILED and profile.expects_failure(job.function))
-            for job in target.control.jobs(profile.slug, record.attempt)
+            for job in wait.jobs()[0]
         )
         problems += [
             f"the job {job.function} ({job.id}) {job.status}"
@@ -148,7 +148,7 @@ class _Wait:
         """Wait for the jobs of the requests so far; return whether they are all done."""
         try:
             pauses = Pauses(self.target.job_timeout)
-            while self._pending():
+            while self._pending()[0]:
                 if not pauses.sleep():
                     return False
             return True
@@ -164,7 +164,8 @@ class _Wait:
                 return [f"the server stopped tracing: {status.problem}"]
             if status.jobs.startswith("unknown"):
                 return [f"nobody can tell whether the RQ jobs are done ({status.jobs})"]
-            opened, pending = status.open.get(self.slug, 0), self._pending() if status.jobs == "redis" else []
+            pending, running = self._pending() if status.jobs == "redis" else ([], 0)
+            opened = max(0, status.open.get(self.slug, 0) - running)
             if not opened and not pending:
                 return []
             if not pauses.sleep():
@@ -174,16 +175,22 @@ class _Wait:
                     f"{opened} open traces; is a worker running, and is --job-timeout long enough?"
                 ]
 
-    def _pending(self) -> list[JobRun]:
-        """Return the unfinished jobs of this playback, without those that wait for a failed one and will never run."""
-        jobs = self.target.control.jobs(self.slug, self.attempt)
+    def jobs(self) -> tuple[tuple[JobRun, ...], int]:
+        """Return the jobs of this playback, and how many of earlier playbacks still run (each has an open trace)."""
+        jobs = self.target.control.jobs(self.slug)
+        mine = tuple(job for job in jobs if job.request.startswith(f"{self.attempt}-"))
+        return mine, sum(job.status == "started" for job in jobs) - sum(job.status == "started" for job in mine)
+
+    def _pending(self) -> tuple[list[JobRun], int]:
+        """Return the same for unfinished jobs, without those that wait for a failed one and will never run."""
+        jobs, others = self.jobs()
         pending = [job for job in jobs if job.status not in _DONE]
         stuck = bool(pending) and all(job.status == "deferred" for job in pending)
         if not stuck or not any(job.status in _FAILED for job in jobs):
             self._stuck_since = None
-            return pending
+            return pending, others
         self._stuck_since = self._stuck_since or time.monotonic()
-        return [] if time.monotonic() - self._stuck_since >= _NEVER_RUN_S else pending
+        return ([] if time.monotonic() - self._stuck_since >= _NEVER_RUN_S else pending), others
 
 
 def _attempts_before(directory: Path, slug: str) -> int:

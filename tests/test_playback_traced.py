@@ -1,0 +1,386 @@
+"""`covatlas play --trace-code` against a real traced Flask app, real Redis and a real RQ worker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+from click.testing import Result
+
+from examples.stack import redis_binary
+from instrument.record import RunRecord, read_record
+from instrument.shards import read_data
+from tests import playback_support
+from tests.playback_support import Reply, Seen, entry, serving, write_profile
+
+ROOT = Path(__file__).parents[1]
+SHOP = ROOT / "tests" / "playback_shop.py"
+
+
+@dataclass
+class Shop:
+    """A running shop: its address and where it writes its data."""
+
+    base_url: str
+    data: Path
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with _process(command, tmp_path_factory.mktemp("redis"), dict(os.environ)):
+        url = f"redis://127.0.0.1:{port}/0"
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                redis.Redis.from_url(url).ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline, "redis-server did not start"
+                time.sleep(0.05)
+        yield url
+
+
+@contextmanager
+def _process(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with open(folder / "log", "a") as log:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@contextmanager
+def _shop(folder: Path, redis_url: str, worker: bool = False, **extra: str) -> Iterator[Shop]:
+    data = folder / "data"
+    (folder / "coverage.ini").write_text(f"[run]\ninclude = {SHOP}\n")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "GITHUB_"))} | {
+        "PYTHONPATH": str(ROOT),
+        "REDIS_URL": redis_url,
+        "ENABLE_PROFILE_COVERAGE": "1",
+        "PROFILE_COVERAGE_DIR": str(data),
+        "PROFILE_COVERAGE_CONFIG": str(folder / "coverage.ini"),
+        "RQ_JOB_CLASS": "instrument.rq.TracedJob",
+        **extra,
+    }
+    with _process([sys.executable, str(SHOP)], folder, env) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        assert port, (folder / "log").read_text()
+        shop = Shop(f"http://127.0.0.1:{port}", data, process)
+        if not worker:
+            yield shop
+            return
+        rq = [str(Path(sys.executable).with_name("rq")), "worker", "--url", redis_url, "--path", str(ROOT)]
+        with _process(rq, folder, env):
+            yield shop
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Shop]:
+    with _shop(tmp_path_factory.mktemp("shop"), redis_url, worker=True) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROFILE_COVERAGE_TOKEN", raising=False)
+
+
+def _play(profiles: Path, shop: Shop, *arguments: str) -> Result:
+    return playback_support.play(profiles, shop.base_url, "--trace-code", "--coverage-dir", str(shop.data), *arguments)
+
+
+def _record(shop: Shop, slug: str) -> RunRecord:
+    record = read_record(shop.data, slug)
+    assert record is not None
+    return record
+
+
+def _order(*jobs: str) -> dict[str, object]:
+    return entry("POST", "/orders", body={"jobs": list(jobs)}, status=201, answer={"id": 1})
+
+
+def test_a_traced_playback_writes_data_and_a_run_record_of_itself_only(tmp_path: Path, shop: Shop) -> None:
+    about = 'title = "Ships"\ndescription = "Orders and waits."\n'
+    write_profile(tmp_path, "ships", _order("ship", "ship"), entry(path="/orders/1?x=1"), entry(path="/no", status=404),
+                  toml=about)  # fmt: skip
+    result = _play(tmp_path, shop, "ships")
+    assert result.exit_code == 0, result.stderr
+    data = shop.data / "ships.coverage"
+    pattern = rf"ships: passed, 3 requests answered as recorded, 2 jobs, 1 file, \d+ lines → {re.escape(str(data))}\n"
+    assert re.fullmatch(pattern, result.stderr)
+    first = _record(shop, "ships")
+    assert re.fullmatch("[a-z0-9]{10}", first.attempt)
+    assert (first.status, first.attempts, first.problems) == ("passed", 1, ())
+    assert (first.title, first.description, first.base_url) == ("Ships", "Orders and waits.", shop.base_url)
+    assert [(r.id, r.method, r.path, r.route, r.recorded, r.status, r.ok) for r in first.requests] == [
+        (f"{first.attempt}-0001", "POST", "/orders", "/orders", 201, 201, True),
+        (f"{first.attempt}-0002", "GET", "/orders/1?x=1", "/orders/<int:number>", 200, 200, True),
+        (f"{first.attempt}-0003", "GET", "/no", None, 404, 404, True),
+    ]
+    assert all(run.duration_ms > 0 for run in first.requests)
+    assert [(j.request, j.function, j.status, j.attempts, j.expected) for j in first.jobs] == [
+        (f"{first.attempt}-0001", "tests.playback_shop.ship", "finished", 1, False)
+    ] * 2
+    assert "/orders/<int:number>" in {route.rule for route in first.routes}
+    assert first.sources == {str(SHOP): hashlib.sha256(SHOP.read_bytes()).hexdigest()}
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path.cwd())
+    assert first.commit == (head.stdout.strip() or None)
+    assert first.started.endswith("Z") and first.started < first.finished and first.duration_s > 0.5
+
+    assert _play(tmp_path, shop, "ships").exit_code == 0
+    second = _record(shop, "ships")
+    assert (second.attempts, second.attempt != first.attempt) == (2, True)
+    contexts = {context.split(":", 2)[2] for context in read_data(data)}
+    jobs = {f"{second.attempt}-0001/{job.id}" for job in second.jobs}
+    assert contexts == {f"{second.attempt}-0001", f"{second.attempt}-0002"} | jobs
+    aside = next((shop.data / "aside" / "ships").iterdir())
+    assert {path.name for path in aside.iterdir()} >= {"ships.coverage", "ships.run.json"}
+
+
+def test_what_a_job_does_is_in_the_data(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "lines", _order("ship"))
+    assert _play(tmp_path, shop, "lines").exit_code == 0
+    lines = {context: files[str(SHOP)] for context, files in read_data(shop.data / "lines.coverage").items()}
+    text = SHOP.read_text().splitlines()
+    of_job = next(found for context, found in lines.items() if "/" in context)
+    assert {text[line - 1].strip() for line in of_job} >= {"time.sleep(0.3)", '_redis().set(f"shipped:{order}", 1)'}
+
+
+def test_a_failed_job_fails_the_run_unless_it_is_expected(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "burns", _order("burn"))
+    result = _play(tmp_path, shop, "burns")
+    assert result.exit_code == 1
+    assert re.search(r"\n  the job tests\.playback_shop\.burn \(.+\) failed\n", result.stderr)
+    assert "1 job (1 not finished)" in result.stderr
+    record = _record(shop, "burns")
+    assert (record.status, record.jobs[0].status, record.jobs[0].expected) == ("failed", "failed", False)
+
+    write_profile(tmp_path, "burns", _order("burn"), toml='expected_failed_jobs = ["tests.playback_shop.burn"]')
+    assert _play(tmp_path, shop, "burns").exit_code == 0
+    record = _record(shop, "burns")
+    assert (record.status, record.jobs[0].expected) == ("passed", True)
+
+
+def test_a_job_behind_a_failed_one_is_not_waited_for(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "stuck", _order("burn", "ship"), toml='expected_failed_jobs = ["playback_shop.burn"]')
+    started = time.monotonic()
+    result = _play(tmp_path, shop, "stuck", "--job-timeout", "30")
+    assert result.exit_code == 0, result.stderr
+    assert time.monotonic() - started < 15
+    assert sorted(job.status for job in _record(shop, "stuck").jobs) == ["deferred", "failed"]
+
+
+def test_a_job_that_does_not_end_fails_the_run(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "dawdles", _order("dawdle"))
+    result = _play(tmp_path, shop, "dawdles", "--job-timeout", "1")
+    assert result.exit_code == 1
+    assert "after 1 s there are still 1 pending jobs (tests.playback_shop.dawdle)" in result.stderr
+    assert _record(shop, "dawdles").status == "failed"
+    # The job of that playback still runs; the next playback neither waits for it nor takes its lines.
+    write_profile(tmp_path, "dawdles", _order())
+    assert _play(tmp_path, shop, "dawdles", "--job-timeout", "1").exit_code == 0
+    record = _record(shop, "dawdles")
+    assert record.jobs == ()
+    assert all(f":{record.attempt}-" in context for context in read_data(shop.data / "dawdles.coverage"))
+
+
+def test_a_profile_that_runs_no_line_fails(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "nothing", entry(path="/no", status=404))
+    result = _play(tmp_path, shop, "nothing")
+    assert result.exit_code == 1
+    assert f"no line was recorded in {shop.data}: does the server write to this directory" in result.stderr
+    assert _record(shop, "nothing").status == "failed"
+
+
+def test_a_difference_and_a_lost_connection_are_in_the_record_and_others_go_on(tmp_path: Path, shop: Shop) -> None:
+    last = entry("POST", "/orders", body={}, status=201)
+    write_profile(tmp_path, "a-lost", _order(), entry(path="/vanish"), entry(path="/no"), last)
+    write_profile(tmp_path, "b-next", _order())
+    result = _play(tmp_path, shop, "--all", "--job-timeout", "2")
+    assert result.exit_code == 1
+    record = _record(shop, "a-lost")
+    assert [(run.status, run.ok) for run in record.requests] == [(201, True), (0, False), (404, False), (201, True)]
+    assert len(record.problems) == 2 and record.status == "failed"
+    assert "b-next: passed" in result.stderr
+    assert "1 of 2 profiles failed: a-lost" in result.stderr
+
+
+def test_a_server_that_dies_leaves_a_record_and_the_lines_before(tmp_path: Path, redis_url: str) -> None:
+    write_profile(tmp_path / "p", "dies", _order(), entry(path="/die"), entry(path="/after"))
+    write_profile(tmp_path / "p", "later", _order())
+    with _shop(tmp_path, redis_url) as shop:
+        result = _play(tmp_path / "p", shop, "dies", "later")
+    assert result.exit_code == 1
+    record = _record(shop, "dies")
+    assert [run.status for run in record.requests] == [201, 0, 0]
+    assert any("does not answer" in problem for problem in record.problems)
+    assert f"profile:dies:{record.attempt}-0001" in read_data(shop.data / "dies.coverage")
+    assert _record(shop, "later").status == "failed"
+
+
+def test_ctrl_c_leaves_a_failed_record(tmp_path: Path, redis_url: str) -> None:
+    write_profile(tmp_path / "p", "slow", _order(), entry(path="/slow"), entry(path="/slow"))
+    with _shop(tmp_path, redis_url) as shop:
+        command = [sys.executable, "-m", "sitegen.cli", "play", "slow", "--trace-code", "--base-url", shop.base_url]
+        command += ["--profiles", str(tmp_path / "p"), "--coverage-dir", str(shop.data)]
+        player = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        time.sleep(2)
+        player.send_signal(signal.SIGINT)
+        _, stderr = player.communicate(timeout=20)
+    assert player.returncode == 1 and "Traceback" not in stderr
+    assert _record(shop, "slow").problems == ("the playback was interrupted",)
+
+
+def test_the_shared_token_is_sent_everywhere(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_profile(tmp_path / "p", "one", _order())
+    with _shop(tmp_path, redis_url, PROFILE_COVERAGE_TOKEN="s3cret") as shop:
+        result = _play(tmp_path / "p", shop, "one")
+        _one_sentence(result, "the server does not trace: ")
+        assert "PROFILE_COVERAGE_TOKEN" in result.stderr
+        monkeypatch.setenv("PROFILE_COVERAGE_TOKEN", "s3cret")
+        assert _play(tmp_path / "p", shop, "one").exit_code == 0
+        monkeypatch.setenv("PROFILE_COVERAGE_TOKEN", "a\nb")
+        _one_sentence(_play(tmp_path / "p", shop, "one"), "PROFILE_COVERAGE_TOKEN cannot be sent as a header")
+
+
+# ── refused before anything is sent or set aside ─────────────────────────────────────────────────────────────────
+
+
+def test_a_server_with_the_flag_off(tmp_path: Path, redis_url: str) -> None:
+    write_profile(tmp_path / "p", "one", _order())
+    with _shop(tmp_path, redis_url, ENABLE_PROFILE_COVERAGE="0") as shop:
+        _one_sentence(_play(tmp_path / "p", shop, "one"), "the server does not trace: ")
+    assert not shop.data.exists()
+
+
+def test_another_coverage_directory_than_the_servers(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "one", _order())
+    elsewhere = Shop(shop.base_url, tmp_path / "elsewhere", shop.process)
+    _one_sentence(_play(tmp_path, elsewhere, "one"), f"the server writes its data to {shop.data}, not to")
+    assert not elsewhere.data.exists()
+
+
+def _status(**changes: object) -> dict[str, object]:
+    """Return the status of a server on another host, with changes."""
+    return {
+        "enabled": True, "engine": "ctrace", "pid": 1, "host": "elsewhere", "coverage_dir": "/data", "open": {},
+        "pending": {}, "shards": {}, "refused": 0, "jobs": "none", "problem": None, "commit": "c0ffee",
+    } | changes  # fmt: skip
+
+
+NO_TRACING = {
+    "not there": (Reply(404), "/__covatlas__/status answers 404; give the app ProfileCoverage(app)"),
+    "a redirect": (Reply(302, headers=[("Location", "/login")]), "/__covatlas__/status answers 302"),
+    "a page": (Reply(200, "<html>"), "/__covatlas__/status is not the answer of Covatlas"),
+    "a list": (Reply(200, []), "/__covatlas__/status is not the answer of Covatlas"),
+    "half": (Reply(200, {"enabled": True}), "/__covatlas__/status is not the answer of Covatlas"),
+    "off": (Reply(200, {"enabled": False, "problem": "no engine"}), "the server does not trace: no engine"),
+    "problem": (Reply(200, _status(problem="disk full")), "the server does not trace: disk full"),
+    "forbidden": (Reply(403), "refuses the shared token (403)"),
+    "cut": (Reply(cut=True), "/__covatlas__/status does not answer"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TRACING)
+def test_a_server_that_does_not_trace(tmp_path: Path, name: str) -> None:
+    reply, sentence = NO_TRACING[name]
+    write_profile(tmp_path / "p", "one", entry())
+    with serving(lambda request: reply) as server:
+        result = playback_support.play(
+            tmp_path / "p", server.base_url, "one", "--trace-code", "--coverage-dir", str(tmp_path / "data")
+        )
+    _one_sentence(result, sentence)
+    assert {request.path for request in server.seen} == {"/__covatlas__/status"}
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_coverage_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    write_profile(tmp_path / "p", "one", entry())
+    (tmp_path / "file").write_text("")
+    with serving(lambda request: Reply(body=_status())) as server:
+        result = playback_support.play(
+            tmp_path / "p", server.base_url, "one", "--trace-code", "--coverage-dir", str(tmp_path / "file" / "data")
+        )
+    _one_sentence(result, f"the coverage directory {tmp_path / 'file' / 'data'} cannot be written")
+
+
+def _one_sentence(result: Result, sentence: str) -> None:
+    assert result.exit_code == 2, result.stderr
+    assert sentence in result.stderr
+    assert result.stderr.startswith("covatlas: ") and result.stderr.count("\n") == 1
+
+
+# ── a control blueprint that goes wrong later: a problem in the record, never a traceback ────────────────────────
+
+
+LATER = {
+    "jobs": ("/jobs", Reply(500), "/__covatlas__/jobs answers 500"),
+    "jobs odd": ("/jobs", Reply(200, {"jobs": [{"id": 1}]}), "/__covatlas__/jobs is not the answer of Covatlas"),
+    "match": ("/match", Reply(200, {"routes": []}), "/__covatlas__/match is not the answer of Covatlas"),
+    "routes": ("/routes", Reply(200, "x"), "/__covatlas__/routes is not the answer of Covatlas"),
+    "flush": ("/flush", Reply(cut=True), "/__covatlas__/flush does not answer"),
+    "stops": ("/status", Reply(200, _status(problem="disk full")), "the server stopped tracing: disk full"),
+    "unknown": (
+        "/status",
+        Reply(200, _status(jobs="unknown: no Redis")),
+        "nobody can tell whether the RQ jobs are done",
+    ),
+    "open": ("/status", Reply(200, _status(open={"one": 2})), "still 0 pending jobs and 2 open traces"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_control_that_fails_later_is_a_problem_of_the_run(tmp_path: Path, name: str) -> None:
+    path, reply, sentence = LATER[name]
+    write_profile(tmp_path / "p", "one", entry(path="/app"))
+    played: list[Seen] = []
+    good = {
+        "/status": _status(), "/jobs": {"jobs": [], "pending": 0}, "/match": {"routes": ["/app"]},
+        "/routes": {"routes": []}, "/flush": {"shards": 0},
+    }  # fmt: skip
+
+    def answer(request: Seen) -> Reply:
+        if request.path == "/app":
+            played.append(request)
+            return Reply()
+        asked = request.path.removeprefix("/__covatlas__").split("?")[0]
+        return reply if asked == path and played else Reply(body=good[asked])
+
+    with serving(answer) as server:
+        result = playback_support.play(
+            tmp_path / "p", server.base_url, "one", "--trace-code", "--coverage-dir", str(tmp_path / "data"),
+            "--job-timeout", "1",
+        )  # fmt: skip
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    record = read_record(tmp_path / "data", "one")
+    assert record is not None and record.status == "failed" and record.commit == "c0ffee"
+    assert [run.status for run in record.requests] == [200]
+    assert played[0].headers["x-profile-trace"] == "one"
+    assert played[0].headers["x-profile-request"] == f"{record.attempt}-0001"
