@@ -20,7 +20,7 @@ _VISIBLE |= dict.fromkeys([0x7F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 
 
 def decode_source(data: bytes) -> str:
-    """Return the text of a source file, in the encoding that it declares, else UTF-8; undecodable bytes become U+FFFD."""
+    """Return the text of a source file in the encoding that it declares, else UTF-8; bad bytes become U+FFFD."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError:

@@ -73,7 +73,7 @@ def _refuse_dangerous(options: BuildOptions) -> None:
         inside = folder != options.coverage_dir and folder.resolve() in site.parents
         if site == folder.resolve() or inside:
             raise CovatlasError(
-                f"{options.site_dir}: the site would mix with what it is made from ({folder}); choose another --site-dir"
+                f"{options.site_dir}: the site would mix with its input {folder}; choose another --site-dir"
             )
 
 

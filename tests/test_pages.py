@@ -1,0 +1,158 @@
+"""sitegen.pages and its templates: what pages say equals the data, every link leads somewhere, nothing untrusted runs."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from instrument.record import read_record, write_record
+from sitegen.generate import Generated
+from sitegen.model import Page
+from tests.atlas_support import record, write
+from tests.site_support import HOSTILE, Html, generated, project
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    return generated(project(tmp_path_factory.mktemp("shop")))
+
+
+def _page(shop: Generated, path: str) -> Page:
+    (found,) = [page for page in shop.pages if page.path == path]
+    return found
+
+
+def _find(shop: Generated, title: str) -> Page:
+    (found,) = [page for page in shop.pages if page.title == title]
+    return found
+
+
+def _data(shop: Generated, path: str) -> dict:
+    (found,) = [artifact for artifact in shop.artifacts if artifact.path == path]
+    return json.loads(found.data)
+
+
+def _words(page: Page) -> str:
+    return " ".join("".join(Html(page.content).text).split())
+
+
+def test_every_symbol_profile_and_section_has_one_page(shop: Generated) -> None:
+    paths = [page.path for page in shop.pages]
+    assert len({path.casefold() for path in paths}) == len(paths)
+    symbols = [symbol["id"] for file in _data(shop, "data/inventory.json")["files"] for symbol in file["symbols"]]
+    pages = [page for page in shop.pages if page.path.startswith(("symbols/", "modules/"))]
+    assert sorted(page.title for page in pages) == sorted(symbols)
+    rest = sorted(set(paths) - {page.path for page in pages})
+    profiles = [f"profiles/{slug}.html" for slug in ("alpha", "beta", "gamma")]
+    assert rest == ["gaps/index.html", "index.html", "matrix/index.html", "overlap/index.html", *profiles]
+
+
+def test_every_page_is_well_formed_and_every_link_leads_somewhere(shop: Generated) -> None:
+    pages = {page.path: Html(page.content) for page in shop.pages}
+    known = {*pages, *(artifact.path for artifact in shop.artifacts)}
+    for path, html in pages.items():
+        assert len(html.ids) == len(set(html.ids)), path
+        for href in html.links:
+            if href.startswith("https://github.com/org/repo/blob/main/"):
+                continue
+            where, _, anchor = href.partition("#")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), where)) if where else path
+            target = posixpath.join(target, "index.html") if where.endswith("/") else target
+            assert target.removeprefix("./") in known, (path, href)
+            if anchor:
+                assert anchor in pages[target].ids, (path, href)
+    for page in shop.pages:
+        assert {anchor for anchor, _ in page.toc} <= set(pages[page.path].ids)
+
+
+def test_nothing_untrusted_becomes_markup(shop: Generated) -> None:
+    for page in shop.pages:
+        html = Html(page.content)
+        assert not {"script", "iframe", "style", "object"} & set(html.tags), page.path
+    assert HOSTILE in _words(_find(shop, "pkg.hostile"))
+    assert HOSTILE in _words(_page(shop, "profiles/alpha.html"))
+    assert HOSTILE in _words(_page(shop, "profiles/gamma.html"))
+
+
+def test_home_says_what_the_data_says(shop: Generated) -> None:
+    home = _page(shop, "index.html")
+    matrix, gaps = _data(shop, "data/matrix.json"), _data(shop, "data/gaps.json")
+    covered = sum(bool(slugs) for slugs in matrix["covered_by"].values())
+    uncovered = len(gaps["modules"]) + len(gaps["symbols"])
+    assert covered and uncovered
+    assert f'<b id="symbols-covered">{covered}</b><span>of {covered + uncovered} symbols' in home.content
+    assert f'<b id="symbols-uncovered">{uncovered}</b>' in home.content
+    lines = [_data(shop, f"data/profiles/{slug}.json")["summary"] for slug in matrix["profiles"]]
+    for summary in lines:
+        assert f"{summary['lines_covered']}/{summary['lines_total']}" in home.content
+    assert "gamma: its playback failed" in _words(home)
+    assert "1 of 3 profiles passed" in _words(home).replace("1of", "1 of")
+
+
+@pytest.mark.parametrize("slug", ["alpha", "beta", "gamma"])
+def test_a_profile_page_says_what_its_data_says(shop: Generated, slug: str) -> None:
+    words, data = _words(_page(shop, f"profiles/{slug}.html")), _data(shop, f"data/profiles/{slug}.json")
+    summary = data["summary"]
+    assert f"{summary['coverage_percent']} %" in words
+    assert f"{summary['lines_covered']} of {summary['lines_total']}" in words
+    assert f"{sum(symbol['covered'] for symbol in data['symbols'])}symbols covered" in words
+    page = _page(shop, f"profiles/{slug}.html").content
+    for symbol in data["symbols"]:
+        if symbol["certainty"] != "none":
+            own = len(symbol["executed_lines"])
+            whole = own + len(symbol["missing_lines"])
+            name = re.escape(symbol["id"].split(".")[-1].replace("<", "&lt;").replace(">", "&gt;"))
+            assert re.search(rf"{name}</code></a></td>.*<small>{own}/{whole}</small>", page), symbol["id"]
+
+
+def test_a_profile_page_shows_requests_routes_and_jobs(shop: Generated) -> None:
+    words = _words(_page(shop, "profiles/alpha.html"))
+    assert "GET /cart?q=" in words and "/cart200" in words and "pkg.deep.inner.work finished" in words
+    failed = _words(_page(shop, "profiles/gamma.html"))
+    assert "no answer, not as recorded" in failed and "POST /cart: no answer" in failed
+    assert "no run record" in _words(_page(shop, "profiles/beta.html"))
+
+
+def test_dates_and_commits_are_in_no_page(shop: Generated) -> None:
+    for page in shop.pages:
+        assert "2026" not in page.content and "c0ffee" not in page.content and "3.25" not in page.content
+
+
+def test_lines_are_marked_by_more_than_colour(shop: Generated) -> None:
+    # The lines of cart.py in tests/site_support.py.
+    module = _find(shop, "pkg.cart").content
+    line = {int(n): text for n, text in re.findall(r'<span id="L(\d+)"(.*)', module)}
+    assert ' class="lx"><a href="#L17" title="executed by alpha, beta"><i>✓2</i>17</a>' in line[17]
+    assert ' class="lm"><a href="#L24" title="missing: no profile runs this line"><i>✗</i>24</a>' in line[24]
+    assert ' class="le"><a href="#L27" title="excluded from coverage"><i>–</i>27</a>' in line[27]
+    assert ' class="lx"><a href="#L12">12</a>' in line[12]  # goes on with the statement of line 11
+    assert line[4].startswith("><a href=")  # an empty line has no state
+
+
+def test_a_class_page_folds_its_members_and_links_them(shop: Generated) -> None:
+    page = _find(shop, "pkg.cart.Cart")
+    ids = Html(page.content).ids
+    assert "L5" in ids and "L8" in ids and "L17" not in ids
+    total = _find(shop, "pkg.cart.Cart.total")
+    assert f'<a href="{posixpath.basename(total.path)}">total</a> lines 15–20' in page.content
+
+
+def test_a_symbol_page_does_not_change_with_what_it_does_not_show(tmp_path: Path) -> None:
+    options = project(tmp_path)
+    before = {page.title: page for page in generated(options).pages}
+    record(tmp_path, "delta", "from pkg.deep.inner import work\nwork()\n")
+    alpha = read_record(tmp_path / "data", "alpha")
+    assert alpha is not None
+    write_record(tmp_path / "data", replace(alpha, commit="beef", started="2027-01-01T00:00:00Z", duration_s=9.0))
+    write(tmp_path / "pkg" / "unused.py", b"class Unused:\n    def two(self):\n        return 1\n")
+    after = {page.title: page for page in generated(options).pages}
+    changed = {title for title in after if before.get(title) != after[title]}
+    symbols = {title for title in changed if title.startswith("pkg")}
+    inner = {"pkg.deep.inner", "pkg.deep.inner.work"}
+    assert symbols == inner | {"pkg.unused", "pkg.unused.Unused", "pkg.unused.Unused.two"}
+    assert "alpha" not in changed  # another commit and date, the same lines

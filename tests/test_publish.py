@@ -1,0 +1,124 @@
+"""sitegen.publish: the directory equals the manifest, and nothing of foreign making is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instrument.errors import CovatlasError
+from sitegen.publish import JOURNAL, TOKEN, manifest_digest, publish
+
+
+def _outputs(**files: str) -> dict[str, Callable[[], bytes]]:
+    return {name.replace("__", "/"): text.encode for name, text in files.items()}
+
+
+def _tree(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): path.read_text()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != TOKEN
+    }
+
+
+def test_only_what_differs_is_written(tmp_path: Path) -> None:
+    publish(tmp_path / "site", _outputs(a="1", b__c="2"))
+    before = (tmp_path / "site/a").stat().st_mtime_ns, (tmp_path / "site/a").stat().st_ino
+    done = publish(tmp_path / "site", _outputs(a="1", b__c="3", d="4"))
+    assert done.written == ("b/c", "d") and done.deleted == () and done.paths == ("a", "b/c", "d")
+    assert before == ((tmp_path / "site/a").stat().st_mtime_ns, (tmp_path / "site/a").stat().st_ino)
+    assert publish(tmp_path / "site", _outputs(a="1", b__c="3", d="4")).written == ()
+
+
+def test_what_is_no_longer_made_is_deleted_with_its_empty_folders(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1", b__c__d="2"))
+    (tmp_path / "CNAME").write_text("mine")
+    done = publish(tmp_path, _outputs(a="1"))
+    assert done.deleted == ("b/c/d",)
+    assert _tree(tmp_path) == {"a": "1", "CNAME": "mine"} and not (tmp_path / "b").exists()
+
+
+def test_a_folder_of_foreign_files_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(CovatlasError, match=r"did not make \('thesis.txt'.*choose another --site-dir"):
+        publish(tmp_path, _outputs(a="1"))
+    assert _tree(tmp_path) == {"thesis.txt": "mine"}
+
+
+def test_a_foreign_file_in_our_place_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1"))
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(CovatlasError, match="did not make this file"):
+        publish(tmp_path, _outputs(a="2", b="2"))
+    assert _tree(tmp_path) == {"a": "1", "b": "mine"} and (tmp_path / TOKEN).exists()
+
+
+def test_a_folder_without_token_that_holds_only_our_files_is_taken(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1", b="2"))
+    (tmp_path / TOKEN).unlink()
+    assert publish(tmp_path, _outputs(a="1", b="3")).written == ("b",)
+
+
+def test_a_file_is_refused_as_site_directory(tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("mine")
+    with pytest.raises(CovatlasError, match="not a directory"):
+        publish(tmp_path / "site", _outputs(a="1"))
+
+
+def test_the_token_is_away_while_the_tree_is_torn_and_the_next_publication_mends_it(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1", old="x"))
+
+    def burst() -> bytes:
+        assert not (tmp_path / TOKEN).exists()
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        publish(tmp_path, {**_outputs(a="2", b="2"), "c": burst})
+    assert not (tmp_path / TOKEN).exists() and (tmp_path / JOURNAL).exists()
+    (tmp_path / f"d.99{'.covatlas-tmp'}").write_text("left over")
+    publish(tmp_path, _outputs(a="3"))
+    assert _tree(tmp_path) == {"a": "3"}
+
+
+def test_the_token_names_every_file_and_the_digest_of_the_manifest(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1", b="2"))
+    token = json.loads((tmp_path / TOKEN).read_text())
+    assert sorted(token["files"]) == ["a", "b"] and token["digest"] == manifest_digest(token["files"])
+
+
+def test_a_token_that_points_outside_deletes_nothing_outside(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    publish(site, _outputs(a="1"))
+    (tmp_path / "precious").write_text("mine")
+    for evil in ("../precious", str(tmp_path / "precious")):
+        (site / TOKEN).write_text(json.dumps({"schema": 1, "files": {"a": "", evil: ""}}))
+        publish(site, _outputs(a="1"))
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CovatlasError, match="cannot be written"):
+        publish(tmp_path / "file" / "site", _outputs(a="1"))
+
+
+_NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "f/g/h"])
+_SITES = st.dictionaries(_NAMES, st.text(alphabet="xy", max_size=2), max_size=5)
+
+
+@given(st.lists(_SITES, min_size=1, max_size=5))
+def test_after_any_history_the_tree_is_the_last_site(tmp_path_factory: pytest.TempPathFactory, sites: list) -> None:
+    root = tmp_path_factory.mktemp("history")
+    for site in sites:
+        before = _tree(root)
+        done = publish(root, {name: text.encode for name, text in site.items()})
+        assert _tree(root) == site
+        assert set(done.written) == {name for name, text in site.items() if before.get(name) != text}
+        assert set(done.deleted) == set(before) - set(site)
+    assert not [name for name in os.listdir(root) if name.endswith(".covatlas-tmp")]
