@@ -1,4 +1,4 @@
-"""Records the profiles of a sample app in a real browser: `python -m examples.record watershed [SLUG…]`.
+"""Records the profiles of a sample app in a real browser: `python -m examples.record [APP [SLUG…]]`.
 
 The app runs without tracing; headless Chromium (the one that $CHROMIUM names, else one on PATH, else Playwright's own)
 acts out the sessions of `examples/<app>/sessions.py`, and what it sent and got is written to `profiles/<slug>/`.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from examples.scrub import scrub_har, scrub_value
 from examples.session import Session
-from examples.stack import ROOT, Stack
+from examples.stack import APPS, ROOT, Stack
 from instrument.errors import CovatlasError
 
 if TYPE_CHECKING:
@@ -37,13 +37,10 @@ FLAGS = (
 
 
 def main(arguments: list[str]) -> int:
-    """Record all sessions of an app, or the named ones; return the exit code."""
-    if not arguments:
-        print("usage: python -m examples.record APP [SLUG…]", file=sys.stderr)
-        return 2
-    app, *slugs = arguments
+    """Record all apps, all sessions of one, or the named ones; return the exit code."""
     try:
-        record(app, slugs)
+        for app in arguments[:1] or APPS:
+            record(app, arguments[1:])
     except CovatlasError as error:
         print(f"record: {error}", file=sys.stderr)
         return error.exit_code
@@ -54,11 +51,12 @@ def record(app: str, slugs: list[str]) -> None:
     """Run the app and write a recording of each session."""
     from playwright.sync_api import sync_playwright
 
-    with Stack(app) as stack, sync_playwright() as playwright:
-        sessions = {session.slug: session for session in importlib.import_module(f"examples.{app}.sessions").SESSIONS}
-        unknown = [slug for slug in slugs if slug not in sessions]
-        if unknown:
-            raise CovatlasError(f"{app} has no session {unknown[0]!r}; it has {', '.join(sessions)}")
+    stack = Stack(app)
+    sessions = {session.slug: session for session in importlib.import_module(f"examples.{app}.sessions").SESSIONS}
+    unknown = [slug for slug in slugs if slug not in sessions]
+    if unknown:
+        raise CovatlasError(f"{app} has no session {unknown[0]!r}; it has {', '.join(sessions)}")
+    with stack, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
         for slug in slugs or sessions:
             folder = ROOT / "examples" / app / "profiles" / slug

@@ -1,31 +1,40 @@
-"""Plays every profile of a sample app and builds its site: `python -m examples.site watershed`; see `make site`."""
+"""Plays every profile of a sample app and builds its site: what `make site` and `make serve` run."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from examples.processes import signals_as_exit
 from examples.stack import APPS, ROOT, Stack
 from instrument import settings
 from instrument.errors import CovatlasError
 
+COVATLAS = (sys.executable, "-m", "sitegen.cli")
+DEFAULT_APP = "watershed"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the road from recorded sessions to a site; return the first exit code that is not 0."""
-    parser = argparse.ArgumentParser(prog="python -m examples.site", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m examples.site", description=__doc__)
     parser.add_argument("app", choices=sorted(APPS))
     parser.add_argument("--site-dir", type=Path, help="where the site goes [default: site, site-<app> for others]")
     parser.add_argument("--server", choices=("werkzeug", "gunicorn"), default="werkzeug")
     parser.add_argument("--workers", type=int, default=1, help="processes of gunicorn")
-    parser.add_argument("--port", type=int, default=0, help="port of the app [default: any free one]")
+    parser.add_argument("--app-port", type=int, default=0, help="port of the app [default: any free one]")
+    parser.add_argument("--serve", action="store_true", help="play nothing; show the site of the last playback")
+    parser.add_argument("--port", type=int, default=8000, help="port of --serve")
     options = parser.parse_args(arguments)
     try:
+        if options.serve:
+            serve(options)
         with signals_as_exit():
             return make(options)
     except CovatlasError as error:
@@ -40,46 +49,55 @@ def make(options: argparse.Namespace) -> int:
     """Play, then build with the app already stopped."""
     started = time.monotonic()
     app = options.app
-    site_dir = (options.site_dir or ROOT / ("site" if app == "watershed" else f"site-{app}")).absolute()
-    coverage_dir = fresh_coverage_dir(app)
-    with Stack(
-        app,
-        coverage_dir=coverage_dir,
-        trace=True,
-        server=options.server,
-        workers=options.workers,
-        port=options.port,
-    ) as stack:
+    directory = coverage_dir(app)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    server = {"server": options.server, "workers": options.workers, "port": options.app_port}
+    with Stack(app, coverage_dir=directory, trace=True, **server) as stack:
         play_code = covatlas(
             *("play", "--all", "--trace-code", "--base-url", stack.base_url),
-            *("--coverage-dir", str(coverage_dir), "--profiles", str(ROOT / "examples" / app / "profiles")),
+            *("--coverage-dir", str(directory), "--profiles", str(ROOT / "examples" / app / "profiles")),
         )
     played = time.monotonic()
     if play_code > 1:
         return play_code
     # A profile that failed is a finding: the site shows it.
-    code = covatlas(
-        *("build", "--source", str(source_dir(app)), "--coverage-dir", str(coverage_dir)),
-        *("--site-dir", str(site_dir), "--cache-dir", str(ROOT / "cache")),
-    )
-    if code:
-        return code
-    pages = sum(1 for _ in site_dir.rglob("*.html"))
+    build_code = covatlas("build", *build_options(options))
+    if build_code:
+        return build_code
     print(
-        f"{pages} pages: {site_dir / 'index.html'} (played in {played - started:.0f} s, "
-        f"built in {time.monotonic() - played:.0f} s; `make serve` shows it, data in {coverage_dir})",
+        f"Played in {played - started:.0f} s, built in {time.monotonic() - played:.0f} s, data in {directory}; "
+        f"`make {'serve' if app == DEFAULT_APP else f'serve-{app}'}` shows the site:",
         file=sys.stderr,
     )
-    print(site_dir / "index.html")
+    print(site_dir(options) / "index.html")
     return play_code
 
 
-def fresh_coverage_dir(app: str) -> Path:
-    """Return an empty directory for the app's data, outside the tree, where `covatlas serve` finds it again."""
-    directory = settings.coverage_dir() / f"covatlas-example-{app}"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory
+def serve(options: argparse.Namespace) -> NoReturn:
+    """Become `covatlas serve` on the data of the last playback."""
+    os.chdir(ROOT)
+    command = [*COVATLAS, "serve", *build_options(options), "--port", str(options.port)]
+    os.execv(command[0], command)
+
+
+def build_options(options: argparse.Namespace) -> list[str]:
+    """Return what `covatlas build` and `serve` are told alike."""
+    return [
+        *("--source", str(source_dir(options.app)), "--coverage-dir", str(coverage_dir(options.app))),
+        *("--site-dir", str(site_dir(options)), "--cache-dir", str(ROOT / "cache")),
+    ]
+
+
+def site_dir(options: argparse.Namespace) -> Path:
+    """Return where the site goes."""
+    name = "site" if options.app == DEFAULT_APP else f"site-{options.app}"
+    return (options.site_dir or ROOT / name).absolute()
+
+
+def coverage_dir(app: str) -> Path:
+    """Return the directory of the app's data: outside the tree, and none that anybody else uses."""
+    return settings.coverage_dir() / f"covatlas-example-{app}"
 
 
 def source_dir(app: str) -> Path:
@@ -95,7 +113,7 @@ def source_dir(app: str) -> Path:
 
 def covatlas(*arguments: str) -> int:
     """Run the command in the project's root, as one would by hand; return its exit code."""
-    return subprocess.run([sys.executable, "-m", "sitegen.cli", *arguments], cwd=ROOT).returncode
+    return subprocess.run([*COVATLAS, *arguments], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from pathlib import Path
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
-def calibrate(rain_mm: Sequence[float], runoff_mm: Sequence[float]) -> float:
-    """Return the curve number that best explains the observed storms."""
+def calibrate(storms: Sequence[tuple[float, float]]) -> float:
+    """Return the curve number that best explains storms, each its rain and its runoff in mm."""
     answer = subprocess.run(
         [sys.executable, "-m", "watershed.model.child"],
-        input=json.dumps({"rain_mm": list(rain_mm), "runoff_mm": list(runoff_mm)}),
+        input=json.dumps({"storms": storms}),
         capture_output=True,
         text=True,
         check=True,

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 
 from watershed.model.hydrology import CurveNumber
 
+Storms = Sequence[tuple[float, float]]
 
-def mismatch(number: float, rain_mm: Sequence[float], runoff_mm: Sequence[float]) -> float:
+
+def mismatch(number: float, storms: Storms) -> float:
     """Return the squared error of a curve number."""
     curve = CurveNumber(number)
-    return sum((curve.runoff_mm(rain) - seen) ** 2 for rain, seen in zip(rain_mm, runoff_mm, strict=True))
+    return sum((curve.runoff_mm(rain) - seen) ** 2 for rain, seen in storms)
 
 
-def fit(rain_mm: Sequence[float], runoff_mm: Sequence[float]) -> float:
+def fit(storms: Storms) -> float:
     """Return the curve number that fits best, by golden-section search."""
     low, high = 30.0, 99.0
     while high - low > 0.01:
         left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
-        if mismatch(left, rain_mm, runoff_mm) < mismatch(right, rain_mm, runoff_mm):
+        if mismatch(left, storms) < mismatch(right, storms):
             high = right
         else:
             low = left
@@ -29,8 +31,7 @@ def fit(rain_mm: Sequence[float], runoff_mm: Sequence[float]) -> float:
 
 def main() -> None:
     """Answer one question."""
-    question = json.load(sys.stdin)
-    json.dump({"curve_number": fit(question["rain_mm"], question["runoff_mm"])}, sys.stdout)
+    json.dump({"curve_number": fit(json.load(sys.stdin)["storms"])}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, abort, request
 
 from watershed.climate.stations import STATIONS, nearest
@@ -17,7 +15,7 @@ from watershed.model.sensitivity import compare
 from watershed.model.simulation import Setup
 from watershed.soils.texture import describe
 from watershed.web.auth import signed_in
-from watershed.web.errors import invalid
+from watershed.web.errors import invalid, json_object
 from watershed.web.pages import own_run, store
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
@@ -46,7 +44,7 @@ def end_of_run(run_id: str):
 @signed_in
 def tiles():
     """Enqueue the publication of `{"run": id}` as map tiles."""
-    run = own_run(str(_body().get("run")))
+    run = own_run(str(json_object().get("run")))
     job = queue().enqueue(publish_tiles, run.id)
     return {"job": job.id}, 202
 
@@ -73,7 +71,7 @@ def nearest_station():
 async def forecast(code: str):
     """Answer with an ensemble forecast of `members` years."""
     try:
-        return await ensemble(code, request.args.get("members", 3, type=int))
+        return await ensemble(code, max(1, min(request.args.get("members", 3, type=int), 10)))
     except KeyError:
         abort(404, "no such station")
 
@@ -81,7 +79,7 @@ async def forecast(code: str):
 @blueprint.post("/texture")
 def texture():
     """Name the texture of `{"sand": percent, "clay": percent}`."""
-    body = _body()
+    body = json_object()
     try:
         return {"texture": describe((float(body["sand"]), float(body["clay"])))}
     except (KeyError, TypeError, ValueError) as error:
@@ -92,11 +90,11 @@ def texture():
 @signed_in
 def treatments():
     """Compare `{"treatments": […], "station", "soil", "cover"}`."""
-    body = _body()
+    body = json_object()
     try:
         setup = Setup.of(body["station"], body["soil"], body["cover"], years=1)
         return {"soil_loss_t": compare(body["treatments"], setup)}
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise invalid(f"unknown or missing: {error}") from None
 
 
@@ -104,15 +102,9 @@ def treatments():
 @signed_in
 def calibration():
     """Fit a curve number to `{"rain_mm": […], "runoff_mm": […]}`."""
-    body = _body()
-    rain, runoff = body.get("rain_mm"), body.get("runoff_mm")
-    if not rain or not runoff or len(rain) != len(runoff):
-        raise invalid("rain_mm and runoff_mm are lists of the same length")
-    return {"curve_number": calibrate(rain, runoff)}
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json()
-    if not isinstance(body, dict):
-        raise invalid("send a JSON object")
-    return body
+    body = json_object()
+    try:
+        storms = [(float(rain), float(runoff)) for rain, runoff in zip(body["rain_mm"], body["runoff_mm"], strict=True)]
+    except (KeyError, TypeError, ValueError):
+        raise invalid("rain_mm and runoff_mm are lists of numbers, of the same length") from None
+    return {"curve_number": calibrate(storms)}

@@ -9,6 +9,8 @@ from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 
+from watershed.web.errors import invalid, json_object
+
 blueprint = Blueprint("auth", __name__)
 
 
@@ -19,7 +21,8 @@ def csrf_token() -> str:
 
 def check_csrf() -> None:
     """Refuse a form without the session's token."""
-    if not secrets.compare_digest(request.form.get("csrf_token", ""), session.get("csrf", "-")):
+    sent, own = request.form.get("csrf_token", ""), session.get("csrf", "")
+    if not own or not secrets.compare_digest(sent.encode(), own.encode()):
         abort(400, "the form is out of date; load the page again")
 
 
@@ -67,8 +70,8 @@ def sign_out():
 @blueprint.post("/api/session")
 def sign_in_api():
     """Sign in with `{"name": …}`."""
-    name = (request.get_json() or {}).get("name")
-    if not name:
-        abort(422, "name is missing")
+    name = json_object().get("name")
+    if not isinstance(name, str) or not name:
+        raise invalid("name is missing")
     session["user"] = name
     return {"user": name}, 201

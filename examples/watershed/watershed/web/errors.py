@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask, render_template, request
 from werkzeug.exceptions import HTTPException, UnprocessableEntity
 
@@ -9,6 +11,14 @@ from werkzeug.exceptions import HTTPException, UnprocessableEntity
 def invalid(message: str) -> UnprocessableEntity:
     """Return the exception for input that cannot be used."""
     return UnprocessableEntity(message)
+
+
+def json_object() -> dict[str, Any]:
+    """Return the JSON object that was sent; anything else is refused."""
+    body = request.get_json()
+    if not isinstance(body, dict):
+        raise invalid("send a JSON object")
+    return body
 
 
 def answer(error: HTTPException):

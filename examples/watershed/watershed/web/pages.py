@@ -73,7 +73,7 @@ def problem_of(values: dict[str, str]) -> str | None:
     for key, known in (("station", STATIONS), ("soil", SOILS), ("cover", COVERS)):
         if values.get(key) not in known:
             return f"Unknown {key}."
-    if not values.get("years", "").isdigit() or not 1 <= int(values["years"]) <= 30:
+    if not values.get("years", "").isdecimal() or not 1 <= int(values["years"]) <= 30:
         return "Years are 1 to 30."
     return None
 
