@@ -177,6 +177,29 @@ def test_asking_again_ends_with_the_job_timeout_and_never_repeats_what_changes_s
     assert _paths(server.seen).count("GET /other") == 1
 
 
+def test_lost_connections_far_apart_do_not_end_the_playback(tmp_path: Path) -> None:
+    paths = ["/cut", "/a", "/cut", "/b", "/cut", "/c", "/cut", "/d"]
+    write_profile(tmp_path, "one", *(entry("POST", path, body="x") for path in paths))
+    with serving(lambda request: Reply(cut=request.path == "/cut")) as server:
+        assert play(tmp_path, server.base_url, "one").exit_code == 1
+    assert [request.path for request in server.seen] == paths
+
+
+def test_before_anything_was_changed_nothing_is_asked_for_again(tmp_path: Path) -> None:
+    write_profile(tmp_path, "one", entry(path="/result"))
+    with serving(lambda request: Reply(404)) as server:
+        assert play(tmp_path, server.base_url, "one", "--job-timeout", "1").exit_code == 1
+    assert _paths(server.seen) == ["GET /result"]
+
+
+@pytest.mark.parametrize("recorded", [{"status": "queued"}, {"id": 1}, ["finished"], {"status": 3}])
+def test_work_that_the_recording_did_not_see_finished_is_not_waited_for(tmp_path: Path, recorded: object) -> None:
+    write_profile(tmp_path, "one", entry("POST", "/start", body="x"), entry(path="/job", answer=recorded))
+    with serving(lambda request: Reply(body={"status": "queued"})) as server:
+        assert play(tmp_path, server.base_url, "one", "--job-timeout", "1").exit_code == 0
+    assert _paths(server.seen) == ["POST /start", "GET /job"]
+
+
 def test_a_plain_difference_is_not_asked_for_again(tmp_path: Path) -> None:
     write_profile(tmp_path, "one", entry("POST", "/start", body="x"), entry(path="/result"))
     with serving(lambda request: Reply(200 if request.method == "POST" else 500)) as server:

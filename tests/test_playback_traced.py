@@ -202,12 +202,16 @@ def test_a_job_that_does_not_end_fails_the_run(tmp_path: Path, shop: Shop) -> No
     assert result.exit_code == 1
     assert "after 1 s there are still 1 pending jobs (tests.playback_shop.dawdle)" in result.stderr
     assert _record(shop, "dawdles").status == "failed"
-    # The job of that playback still runs; the next playback neither waits for it nor takes its lines.
+    # The job of that playback still runs: the next playback does not wait for it, and the one after it, during which
+    # the job ends, does not take its lines.
     write_profile(tmp_path, "dawdles", _order())
     assert _play(tmp_path, shop, "dawdles", "--job-timeout", "1").exit_code == 0
-    record = _record(shop, "dawdles")
-    assert record.jobs == ()
-    assert all(f":{record.attempt}-" in context for context in read_data(shop.data / "dawdles.coverage"))
+    assert _record(shop, "dawdles").jobs == ()
+    write_profile(tmp_path, "dawdles", entry(path="/slow"), entry(path="/slow"))
+    assert _play(tmp_path, shop, "dawdles").exit_code == 0
+    attempt = _record(shop, "dawdles").attempt
+    contexts = set(read_data(shop.data / "dawdles.coverage"))
+    assert contexts == {f"profile:dawdles:{attempt}-0001", f"profile:dawdles:{attempt}-0002"}
 
 
 def test_a_profile_that_runs_no_line_fails(tmp_path: Path, shop: Shop) -> None:
@@ -267,6 +271,26 @@ def test_the_shared_token_is_sent_everywhere(tmp_path: Path, redis_url: str, mon
         assert _play(tmp_path / "p", shop, "one").exit_code == 0
         monkeypatch.setenv("PROFILE_COVERAGE_TOKEN", "a\nb")
         _one_sentence(_play(tmp_path / "p", shop, "one"), "PROFILE_COVERAGE_TOKEN cannot be sent as a header")
+
+
+def test_a_slug_outside_the_servers_allow_list(tmp_path: Path, redis_url: str) -> None:
+    write_profile(tmp_path / "p", "one", _order())
+    with _shop(tmp_path, redis_url, PROFILE_COVERAGE_ALLOW="two") as shop:
+        result = _play(tmp_path / "p", shop, "one")
+    assert result.exit_code == 1
+    assert "the server refused to trace the profile; is its slug in PROFILE_COVERAGE_ALLOW?" in result.stderr
+
+
+def test_a_dead_worker_costs_the_job_timeout_about_twice_however_often_the_session_polls(
+    tmp_path: Path, redis_url: str
+) -> None:
+    write_profile(tmp_path / "p", "polls", _order("ship"), *(entry(path="/orders/1") for _ in range(5)))
+    with _shop(tmp_path, redis_url.removesuffix("0") + "1") as shop:  # another database: nobody works on its queue
+        started = time.monotonic()
+        result = _play(tmp_path / "p", shop, "polls", "--job-timeout", "2")
+    assert result.exit_code == 1
+    assert 3.9 < time.monotonic() - started < 8
+    assert "GET /orders/" in result.stderr and "still 1 pending jobs" in result.stderr
 
 
 # ── refused before anything is sent or set aside ─────────────────────────────────────────────────────────────────

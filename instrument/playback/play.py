@@ -17,6 +17,7 @@ from instrument.playback.profile import Profile, choose, load_profile
 from instrument.playback.sending import Sending, Sent, send_all
 from instrument.playback.session import Session, check_base_url, check_reachable
 from instrument.playback.traced import Outcome, Target, new_attempt, play_traced
+from instrument.record import RequestRun
 
 TOKEN = "PROFILE_COVERAGE_TOKEN"
 SHOWN_PROBLEMS = 10
@@ -55,7 +56,7 @@ def play_profiles(options: PlayOptions, say: Callable[[str], None]) -> None:
                     problems, line = outcome.record.problems, _traced_line(profile, outcome)
                 else:
                     sent = _play_untraced(profile, base_url, options, tick)
-                    problems, line = sent.problems, _line(profile, sent)
+                    problems, line = sent.problems, _line(profile, sent.runs, sent.problems)
             say(line)
             for problem in problems[:SHOWN_PROBLEMS]:
                 say(f"  {problem}")
@@ -113,29 +114,23 @@ def _play_untraced(profile: Profile, base_url: str, options: PlayOptions, tick: 
         session.close()
 
 
-def _line(profile: Profile, sent: Sent) -> str:
-    same = sum(run.ok for run in sent.runs)
+def _line(profile: Profile, runs: tuple[RequestRun, ...], problems: tuple[str, ...]) -> str:
+    same = sum(run.ok for run in runs)
+    answered = _count(len(runs), "request") if same == len(runs) else f"{same} of {_count(len(runs), 'request')}"
     left_out = [f"{profile.foreign} of other origins"] if profile.foreign else []
     left_out += [f"{profile.unsent} that the app never got"] if profile.unsent else []
-    return f"{profile.slug}: {'failed' if sent.problems else 'passed'}, {_answered(same, len(sent.runs))}" + (
-        f", left out: {' and '.join(left_out)}" if left_out else ""
-    )
+    line = f"{profile.slug}: {'failed' if problems else 'passed'}, {answered} answered as recorded"
+    return line + (f", left out: {' and '.join(left_out)}" if left_out else "")
 
 
 def _traced_line(profile: Profile, outcome: Outcome) -> str:
     record, done = outcome.record, outcome.combined
-    line = _line(profile, Sent(record.requests, (), record.problems))
+    line = _line(profile, record.requests, record.problems)
     unwell = sum(job.status != "finished" for job in record.jobs)
     line += f", {_count(len(record.jobs), 'job')}" + (f" ({unwell} not finished)" if unwell else "")
     if done and done.path:
         line += f", {_count(done.files, 'file')}, {_count(done.lines, 'line')} → {done.path}"
     return line
-
-
-def _answered(same: int, total: int) -> str:
-    if same == total:
-        return f"{_count(total, 'request')} answered as recorded"
-    return f"{same} of {_count(total, 'request')} answered as recorded"
 
 
 def _count(number: int, noun: str) -> str:

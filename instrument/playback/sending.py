@@ -2,7 +2,7 @@
 
 A page that polls asks again until its work is done; a replay is faster than the browser was. So a GET or HEAD whose
 answer says "not yet" where the recorded one did not is sent again under the same request id: when the server tells
-which jobs are pending, once they are done, else with pauses, for at most `patience_s` seconds a profile.
+which jobs are pending, once they are done, else with pauses; all of that for `patience_s` seconds a profile at most.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _AT_WORK = frozenset((
 class Sending:
     """How to send: `headers` makes the extra headers of a request id, `settle` waits for the jobs of what was sent.
 
-    `settle` returns whether it knows that nothing is pending; None without a server that tells.
+    `settle` waits so many seconds at most and returns whether all are done; None without a server that tells.
     """
 
     attempt: str
     patience_s: float
     headers: Callable[[str], dict[str, str]]
-    settle: Callable[[], bool] | None = None
+    settle: Callable[[float], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,19 @@ class _Sender:
         if request.method not in _SAFE:
             self.wrote = True
         elif self.wrote and _says_not_yet(answer, request.answer):
-            if self.sending.settle is not None and self.sending.settle():
-                return self.session.send(request, headers)
-            return self._ask_again(request, headers, answer)
+            started = time.monotonic()
+            answer = self._ask_again(request, headers, answer)
+            self.patience_s -= time.monotonic() - started
         return answer
 
     def _ask_again(self, request: RecordedRequest, headers: dict[str, str], answer: Answer) -> Answer:
-        started = time.monotonic()
         pauses = Pauses(self.patience_s)
+        if self.sending.settle is not None and self.sending.settle(self.patience_s):
+            answer = self.session.send(request, headers)
+            if answer.status != request.answer.status:
+                return answer  # nothing is pending that could change it
         while _says_not_yet(answer, request.answer) and pauses.sleep():
             answer = self.session.send(request, headers)
-        self.patience_s -= time.monotonic() - started
         return answer
 
 

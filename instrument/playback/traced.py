@@ -113,6 +113,8 @@ def _played(
         problems.append(str(error))
         record = replace(record, requests=record.requests or sent.runs, jobs=jobs)
     combined = _combined(target, profile.slug, record.attempt, problems)
+    if combined and not combined.lines:
+        problems.append(_no_lines(target, wait.refused))
     return replace(record, problems=tuple(problems), sources=_sources(combined)), combined
 
 
@@ -142,12 +144,13 @@ class _Wait:
         self.target = target
         self.slug = slug
         self.attempt = attempt
+        self.refused = 0  # traced requests that the server refused, as far as its answering process knows
         self._stuck_since: float | None = None
 
-    def settle(self) -> bool:
+    def settle(self, seconds: float) -> bool:
         """Wait for the jobs of the requests so far; return whether they are all done."""
         try:
-            pauses = Pauses(self.target.job_timeout)
+            pauses = Pauses(seconds)
             while self._pending()[0]:
                 if not pauses.sleep():
                     return False
@@ -160,6 +163,7 @@ class _Wait:
         pauses = Pauses(self.target.job_timeout)
         while True:
             status = self.target.control.status()
+            self.refused = max(0, status.refused - self.target.server.refused)
             if status.problem:
                 return [f"the server stopped tracing: {status.problem}"]
             if status.jobs.startswith("unknown"):
@@ -208,12 +212,16 @@ def _combined(target: Target, slug: str, attempt: str, problems: list[str]) -> C
         problems.append(str(error))
         return None
     problems += done.damaged
-    if not done.lines:
-        problems.append(
-            f"no line was recorded in {target.coverage_dir}: does the server write to this directory (it says "
-            f"{target.server.coverage_dir}), and does its coverage configuration name the app's packages?"
-        )
     return done
+
+
+def _no_lines(target: Target, refused: int) -> str:
+    if refused:
+        return "no line was recorded: the server refused to trace the profile; is its slug in PROFILE_COVERAGE_ALLOW?"
+    return (
+        f"no line was recorded in {target.coverage_dir}: does the server write to this directory (it says "
+        f"{target.server.coverage_dir}), and does its coverage configuration name the app's packages?"
+    )
 
 
 def _sources(combined: Combined | None) -> dict[str, str]:
