@@ -115,9 +115,6 @@ class _Reader:
         self.statements = mask_of(self.parser.statements)
         # Two definitions cannot start on one line, so the position names a region; its dotted name does not.
         self.regions = {(region.kind, region.start): mask_of(region.lines) for region in code_regions(text)}
-        self.signatures: dict[int, int] = {}  # first line of a multi-line statement → mask of all its lines
-        for line, first in self.parser.multiline_map.items():
-            self.signatures[first] = self.signatures.get(first, 0) | 1 << line
 
     def read(self, digest: str) -> FileInventory:
         inner, body = self._children(self.tree, self.module, "module")
@@ -151,7 +148,7 @@ class _Reader:
             kind = _kind(child, parent_kind)
             inner, inside = self._children(child, name, kind)
             symbol = self._symbol(child, name, parent, kind, inside)
-            bodies |= inside if isinstance(child, ast.ClassDef) else inside | symbol.body
+            bodies |= inside | symbol.body
             found += [symbol, *inner]
         return found, bodies
 
@@ -159,11 +156,8 @@ class _Reader:
         region = self.regions["class" if kind == "class" else "function", node.lineno]
         statements = region & self.statements
         first = min((item.lineno for item in node.decorator_list), default=node.lineno)
-        if kind == "class":
-            body = statements & inside
-        else:
-            signature = mask_of(range(first, node.lineno + 1)) | self.signatures.get(node.lineno, 0)
-            body = statements & ~signature
+        # A statement stands at its first line, so what shares lines with the signature stands at the `def` line.
+        body = statements & (inside if kind == "class" else ~(1 << node.lineno))
         return Symbol(
             id=name,
             name=node.name,

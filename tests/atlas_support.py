@@ -227,7 +227,7 @@ BYTES = {
     "bom.py": b"\xef\xbb\xbfdef f():\n    return 1\n",
 }
 STDLIB_FILES = ("argparse", "csv", "dataclasses", "textwrap", "difflib", "configparser", "fractions", "shlex")
-STDLIB_NEVER_RUN = ("ast", "contextlib", "enum", "logging/__init__", "typing", "unittest/mock", "zipfile")
+STDLIB_NEVER_RUN = ("ast", "enum", "unittest/mock")
 
 DRIVERS = {
     "tricky-most": """
@@ -276,10 +276,7 @@ def write_tree(root: Path) -> Path:
     for name in STDLIB_FILES:
         write(package / f"{name}.py", (STDLIB / f"{name}.py").read_bytes())
     for name in STDLIB_NEVER_RUN:
-        source = STDLIB / f"{name}.py"
-        if not source.exists():  # zipfile became a package
-            source = STDLIB / name / "__init__.py"
-        write(package / "library" / f"{name.replace('/', '_')}.py", source.read_bytes())
+        write(package / "library" / f"{name.replace('/', '_')}.py", (STDLIB / f"{name}.py").read_bytes())
     shutil.copytree(STDLIB / "json", package / "json", ignore=shutil.ignore_patterns("__pycache__"))
     return package
 
@@ -311,11 +308,11 @@ def record(root: Path, slug: str, driver: str, *options: str, config: Path | Non
     return data
 
 
-def coverage_json(root: Path, data: Path, config: Path | None = None) -> dict[str, Any]:
-    """Return what `coverage json` says of a data file: {path: file}."""
+def coverage_json(root: Path, data: Path, config: Path | None = None, include: str = "*") -> dict[str, Any]:
+    """Return what `coverage json` says of a data file: {path: file}, of the paths that match `include`."""
     out = root / f"{data.name}.json"
     rc = str(config) if config else os.devnull
-    run_coverage(root, "json", f"--rcfile={rc}", f"--data-file={data}", "-o", str(out), "-q")
+    run_coverage(root, "json", f"--rcfile={rc}", f"--data-file={data}", f"--include={include}", "-o", str(out), "-q")
     return json.loads(out.read_text())["files"]
 
 

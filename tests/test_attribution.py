@@ -19,6 +19,7 @@ RC = "[report]\nexclude_also =\n    if TYPE_CHECKING\n    def deepest\n"
 
 
 SLUGS = (*support.DRIVERS, "branches")
+ONLY = {"branches": "*/tricky.py"}
 NAMESPACE = "pkg/namespace/inside.py"
 
 
@@ -32,7 +33,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Atl
         support.record(root, slug, driver, config=config)
     support.record(root, "branches", support.DRIVERS["tricky-most"], "--branch", config=config)
     snapshot = read_snapshot(support.options(root, coverage_config=config))
-    reports = {slug: support.coverage_json(root, root / "data" / f"{slug}.coverage", config) for slug in SLUGS}
+    # Reports with branches take seconds a thousand lines: those of the hand-made modules are enough.
+    reports = {
+        slug: support.coverage_json(root, root / "data" / f"{slug}.coverage", config, ONLY.get(slug, "*"))
+        for slug in SLUGS
+    }
     return reports, build_atlas(snapshot, NullStore())
 
 
@@ -63,7 +68,7 @@ def test_lines_of_files_functions_and_classes_equal_coverage_json(world: Any, sl
     files = {file.inventory.path: file for file in atlas.files}
     assert report.keys() <= files.keys()
     # coverage.py looks for files that never ran only where there is an __init__.py.
-    assert files.keys() - report.keys() <= {NAMESPACE}
+    assert files.keys() - report.keys() <= {NAMESPACE} or slug in ONLY
     compared = 0
     for path, theirs in report.items():
         file = files[path]
@@ -79,10 +84,10 @@ def test_lines_of_files_functions_and_classes_equal_coverage_json(world: Any, sl
         }
         assert ours(file, slug, theirs) == expected, path
         compared += len(expected)
-    assert compared > 1500
+    assert compared > (50 if slug in ONLY else 1000)
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("slug", support.DRIVERS)
 def test_totals_equal_coverage_json(world: Any, slug: str) -> None:
     reports, atlas = world
     report = reports[slug]

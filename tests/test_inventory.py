@@ -95,12 +95,14 @@ def test_a_body_has_no_signature_line(source: str, statements: list[int], body: 
 def test_the_body_of_a_class_and_a_module_is_that_of_the_functions_inside() -> None:
     source = "X = 1\nclass A:\n    y = 2\n    def one(self): return 1\n    def two(self):\n        return 2\n"
     source += "    class B:\n        def three(self):\n            return 3\n"
+    source += "def outer():\n    def inner():\n        return 4\n"
     symbols = {symbol.name: symbol for symbol in read(source).symbols}
-    assert lines_of(symbols["m"].body) == [6, 9]
+    assert lines_of(symbols["m"].body) == [6, 9, 11, 12]
+    assert lines_of(symbols["outer"].body) == [11]
     assert lines_of(symbols["A"].statements) == [4, 6]  # coverage.py: a nested class's lines are its own
     assert lines_of(symbols["A"].body) == [6]
     assert lines_of(symbols["B"].body) == [9]
-    assert lines_of(symbols["m"].statements) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert lines_of(symbols["m"].statements) == list(range(1, 13))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,7 @@ def test_the_body_of_a_class_and_a_module_is_that_of_the_functions_inside() -> N
         (b"def f():\n\tx\n        y\n", "tab"),
         (b"x = " + b"(" * 300 + b")" * 300, ""),
         (b"x = " + b"-" * 100_000 + b"1", ""),
+        (b"x = a" + b".b" * 20_000, ""),
         (b"'''never closed\n", ""),
     ],
 )
@@ -141,6 +144,11 @@ def test_a_docstring_that_utf8_cannot_write_is_cleaned_or_named() -> None:
         assert file.symbols[1].doc == "a ? b"
     else:  # CPython 3.13 does not compile it
         assert "surrogates" in file.problem
+
+
+def test_later_lines_of_a_statement_are_mapped_to_its_first() -> None:
+    file = read("x = (1,\n     2,\n\n     3)\ny = 1\nz = '''a\nb'''\n")
+    assert file.multiline == ((2, 1), (3, 1), (4, 1), (7, 6))
 
 
 def test_the_text_is_the_one_that_coverage_parses() -> None:
