@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import bisect_left
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ import orjson
 from sitegen.model import (
     Artifact,
     Atlas,
+    Cell,
     FileCoverage,
     FileInventory,
     Gap,
@@ -20,6 +23,7 @@ from sitegen.model import (
     ProfileHead,
     Summary,
     Symbol,
+    SymbolCoverage,
     lines_of,
 )
 
@@ -144,7 +148,7 @@ def _reached(file: FileInventory, executed: int) -> dict[str, list[int]]:
 def _profile_symbols(slug: str, file: FileCoverage) -> Iterator[dict[str, Any]]:
     for item in file.symbols:
         symbol = item.symbol
-        cell = next((cell for cell in item.cells if cell.slug == slug), None)
+        cell = _cell(item, slug)
         executed = cell.executed if cell else 0
         yield {
             "id": symbol.id,
@@ -156,6 +160,13 @@ def _profile_symbols(slug: str, file: FileCoverage) -> Iterator[dict[str, Any]]:
             "covered": cell is not None and cell.certainty == "body",
             "certainty": cell.certainty if cell else "none",
         }
+
+
+def _cell(item: SymbolCoverage, slug: str) -> Cell | None:
+    """Return the cell of a slug; cells are sorted by it."""
+    position = bisect_left(item.cells, slug, key=attrgetter("slug"))
+    found = item.cells[position : position + 1]
+    return found[0] if found and found[0].slug == slug else None
 
 
 # ── matrix, gaps, build ──────────────────────────────────────────────────────────────────────────────────────────

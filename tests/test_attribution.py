@@ -178,6 +178,6 @@ def test_lines_where_nothing_can_run_are_strangers() -> None:
     assert strangers(FILE, mask_of(range(1, 9))) == 0
     assert lines_of(strangers(FILE, mask_of([4, 9, 20]))) == [9, 20]
     assert strangers(read_inventory("p/e.py", "p.e", b"", ""), mask_of([1])) == 0
-    assert strangers(read_inventory("p/d.py", "p.d", b'"""Doc,\nlong."""\n', ""), mask_of([1, 2])) == 0
+    assert strangers(read_inventory("p/d.py", "p.d", b'\n\n"""Doc,\nlong."""\n', ""), mask_of([3, 4])) == 0
     assert strangers(read_inventory("p/x.py", "p.x", b"if 0:  # no\n    x = 1\n", "# no"), mask_of([1, 2])) == 0
     assert strangers(read_inventory("p/b.py", "p.b", b"def f(:\n", ""), mask_of([5])) == 0

@@ -73,6 +73,12 @@ def test_several_files_are_united(tmp_path: Path) -> None:
     assert read(two, one) == profile
 
 
+def test_line_zero_is_no_line(tmp_path: Path) -> None:
+    assert lines(read(data(tmp_path / "d", {"c": {"/here/pkg/a.py": [0, 1], "/here/pkg/b.py": [0]}}))) == {
+        "pkg/a.py": [1]
+    }
+
+
 def test_arcs_are_folded_to_lines_as_coverage_folds_them(tmp_path: Path) -> None:
     written = CoverageData(basename=str(tmp_path / "arcs"))
     written.add_arcs({"/here/pkg/a.py": [(-1, 1), (1, 5), (5, 70), (70, -1), (-7, 8)]})
