@@ -56,7 +56,8 @@ async def nul():
 def never(a, b):
     return a + b
 ''',
-    "hostile.py": f'"""{HOSTILE} & co."""\n\n\ndef trick():\n    """</span></pre>{HOSTILE}"""\n    x = "</pre>{HOSTILE}"\n'
+    "hostile.py": f'"""{HOSTILE} & co."""\n\n\ndef trick():\n    """</span></pre>{HOSTILE}"""\n'
+    f'    x = "</pre>{HOSTILE}"\n'
     '    return x + "\u202e"\n',
     f"odd {HOSTILE.replace('/', '')}.py": "def f():\n    return 1\n",
     "deep/inner.py": "def work():\n    return 2\n",
@@ -79,7 +80,9 @@ def project(root: Path) -> BuildOptions:
     request = RequestRun("a-1", "GET", f"/cart?q={HOSTILE}", "/cart", 200, 200, True, 3.5)
     failed = RequestRun("a-2", "POST", "/cart", None, 200, 0, False, 1.0)
     job = JobRun("job-1", "a-1", "pkg.deep.inner.work", "finished", 1)
-    made = partial(RunRecord, attempt="a", started="2026-01-02T03:04:05Z", base_url="http://127.0.0.1:1", commit="c0ffee")
+    made = partial(
+        RunRecord, attempt="a", started="2026-01-02T03:04:05Z", base_url="http://127.0.0.1:1", commit="c0ffee"
+    )
     write_record(
         root / "data",
         made(

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from sitegen.address import MAX_LENGTH, file_stem, link, profile_path, symbol_path, url_of
 
 _SEGMENT = st.one_of(
-    st.sampled_from(["field", "Field", "FIELD", "nul", "NUL", "con", "com1", "<locals>", "twice~2", "index", "", "ß", "SS"]),
+    st.sampled_from(
+        ["field", "Field", "FIELD", "nul", "NUL", "con", "com1", "<locals>", "twice~2", "index", "", "ß", "SS"]
+    ),
     st.text(alphabet="abAB_1.-<>~éİ/\\ ", max_size=6),
     st.text(max_size=4),
 )
@@ -35,7 +37,9 @@ def test_an_address_is_safe_on_every_disk(identity: str) -> None:
     assert not devices & {segment.lower() for segment in f"{stem}.html".split(".")}
 
 
-@pytest.mark.parametrize("plain", ["pkg", "pkg.climate", "pkg.climate.build_all", "pkg._private.__main__", "a" * MAX_LENGTH])
+@pytest.mark.parametrize(
+    "plain", ["pkg", "pkg.climate", "pkg.climate.build_all", "pkg._private.__main__", "a" * MAX_LENGTH]
+)
 def test_a_plain_name_stays_as_it_is(plain: str) -> None:
     assert file_stem(plain) == plain
 

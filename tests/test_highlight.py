@@ -38,7 +38,9 @@ def test_every_line_of_real_source_is_shown_as_it_is(name: str) -> None:
 
 def test_strings_over_lines_are_closed_and_reopened() -> None:
     first, second, third = highlight_lines('x = """a <b>\nc & d\n"""\n')
-    assert first.endswith('<span class="s2">&quot;&quot;&quot;a &lt;b&gt;</span>') or first.endswith("a &lt;b&gt;</span>")
+    assert first.endswith('<span class="s2">&quot;&quot;&quot;a &lt;b&gt;</span>') or first.endswith(
+        "a &lt;b&gt;</span>"
+    )
     assert second.startswith("<span class=") and second.endswith("c &amp; d</span>")
     assert _plain(third) == '"""'
 

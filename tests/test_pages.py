@@ -1,4 +1,4 @@
-"""sitegen.pages and its templates: what pages say equals the data, every link leads somewhere, nothing untrusted runs."""
+"""sitegen.pages and its templates: pages say what the data says, links lead somewhere, nothing untrusted is markup."""
 
 from __future__ import annotations
 

@@ -1,0 +1,177 @@
+"""The published folder in a real browser: clicks through it, in both colour schemes, wide and narrow."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sitegen.serve import bind
+from sitegen.site import build_site
+from tests.site_support import HOSTILE, project
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = (
+    "", "matrix/", "gaps/", "overlap/", "profiles/alpha.html", "profiles/gamma.html", "modules/pkg.cart.html",
+    "modules/pkg.hostile.html", "modules/pkg.broken.html", "symbols/pkg.cart.never.html", "words/",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the published sample project."""
+    root = tmp_path_factory.mktemp("browser")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        options = project(root)
+        build_site(options, lambda message: None)
+    server = bind(options.site_dir, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[("light", 1440), ("dark", 390)], ids=["light-wide", "dark-narrow"])
+def page(request: pytest.FixtureRequest, browser: Browser, base: str) -> Iterator[Page]:
+    """A page that fails the test on a console message, an error, or a request to another host."""
+    scheme, width = request.param
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("request", lambda sent: sent.url.startswith((base, "data:")) or faults.append(f"request: {sent.url}"))
+    page.on("response", lambda answer: answer.status < 400 or faults.append(f"{answer.status}: {answer.url}"))
+    yield page
+    context.close()
+    assert faults == []
+
+
+def test_one_clicks_from_the_map_to_everything(page: Page, base: str) -> None:
+    page.goto(base)
+    page.get_by_role("link", name="pkg.cart", exact=True).first.click()
+    assert page.url == base + "modules/pkg.cart.html"
+    page.get_by_role("link", name="total", exact=True).first.click()
+    assert page.get_by_role("heading", level=1).inner_text() == "total"
+    page.get_by_role("link", name="alpha", exact=True).click()
+    assert page.url == base + "profiles/alpha.html"
+    page.locator(".cv-tabs").get_by_role("link", name="Matrix").click()
+    assert page.url == base + "matrix/"
+    page.locator("details.cv-fold", has_text="pkg.cart").locator("summary").click()
+    page.get_by_role("link", name="Cart.discount").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "discount"
+    page.locator(".cv-near").get_by_role("link", name="total").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "total"
+    page.locator(".cv-brand").click()
+    assert page.url == base
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_scrolls_sideways_and_nothing_untrusted_runs(page: Page, base: str, path: str) -> None:
+    page.goto(base + path)
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("h1").count() == 1
+
+
+def test_hostile_names_are_shown_as_text(page: Page, base: str) -> None:
+    page.goto(base + "modules/pkg.hostile.html")
+    assert HOSTILE in page.locator(".cv-lede").inner_text()
+    assert HOSTILE in page.locator("pre.cv-src").inner_text()
+    page.goto(base + "profiles/alpha.html")
+    assert f"Buys {HOSTILE}" in page.locator(".cv-lede").inner_text()
+    page.goto(base)
+    page.get_by_role("link", name=re.compile("pkg.odd <script>")).first.click()
+    assert "/modules/pkg.odd" in page.url and "<script>" in page.locator("h1").inner_text()
+
+
+def test_a_line_is_linked_and_says_who_runs_it(page: Page, base: str) -> None:
+    page.goto(base + "modules/pkg.cart.html#L17")
+    line = page.locator("#L17")
+    assert line.is_visible() and line.locator("a").get_attribute("title") == "executed by alpha, beta"
+    assert "✓2" in line.inner_text()
+    assert page.evaluate("document.querySelector(':target').id") == "L17"
+    page.locator("#L24 a").click()
+    assert page.url.endswith("#L24")
+
+
+def test_dates_and_commit_are_filled_in_from_the_build_file(page: Page, base: str) -> None:
+    page.goto(base + "profiles/alpha.html")
+    facts = page.locator("[data-covatlas-profile]")
+    facts.get_by_text("recorded 2026-01-02 03:04:05 UTC").wait_for()
+    assert facts.inner_text().endswith("played in 3.3 s, at commit c0ffee") or "3.2 s" in facts.inner_text()
+
+
+def test_lists_are_filtered_as_one_types(page: Page, base: str) -> None:
+    page.goto(base + "matrix/")
+    page.get_by_label("Filter").fill("discount")
+    shown = page.locator("#symbol-lists li:visible")
+    assert shown.count() == 1 and "beta" in shown.inner_text()
+    page.get_by_label("Filter").fill("cart gamma")
+    assert page.locator("#symbol-lists li:visible").count() == 0
+
+
+def test_the_colour_scheme_follows_the_system_and_can_be_chosen(page: Page, base: str) -> None:
+    page.goto(base)
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    scheme = "document.body.getAttribute('data-md-color-scheme')"
+    assert page.evaluate(scheme) == ("slate" if dark else "default")
+    page.get_by_title("Switch to light mode").click()
+    assert page.evaluate(scheme) == "default"
+    page.get_by_title("Switch to dark mode").click()
+    assert page.evaluate(scheme) == "slate"
+    page.goto(base + "gaps/")
+    assert page.evaluate(scheme) == "slate"
+
+
+def test_the_map_works_without_javascript(browser: Browser, base: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + "matrix/")
+    page.locator("details.cv-fold", has_text="pkg.cart").locator("summary").click()
+    assert page.get_by_role("link", name="Cart.discount").is_visible()
+    context.close()
+
+
+def test_shown_numbers_are_those_of_the_data(page: Page, base: str) -> None:
+    def read(path: str) -> dict:
+        with urllib.request.urlopen(base + path, timeout=10) as answer:
+            return json.load(answer)
+
+    matrix, gaps = read("data/matrix.json"), read("data/gaps.json")
+    page.goto(base)
+    covered = sum(bool(slugs) for slugs in matrix["covered_by"].values())
+    assert page.locator("#symbols-covered").inner_text() == str(covered)
+    assert page.locator("#symbols-uncovered").inner_text() == str(len(gaps["modules"]) + len(gaps["symbols"]))
+    for slug in matrix["profiles"]:
+        summary = read(f"data/profiles/{slug}.json")["summary"]
+        page.goto(f"{base}profiles/{slug}.html")
+        tiles = page.locator(".cv-tiles").inner_text()
+        assert f"{summary['coverage_percent']} %" in tiles
+        assert f"{summary['lines_covered']} of {summary['lines_total']}" in tiles
+        assert str(len(matrix["covered"][slug])) == page.locator(".cv-tile b").first.inner_text()

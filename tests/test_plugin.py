@@ -1,0 +1,176 @@
+"""sitegen.plugin: plain `mkdocs build` and `mkdocs serve` make the map too."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.atlas_support import record, write
+from tests.site_support import project
+
+ROOT = Path(__file__).parent.parent
+CONFIG = """\
+site_name: Own
+theme: {name: material, font: false}
+plugins:
+  - covatlas:
+      source: [pkg]
+      coverage_dir: data
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A mkdocs project with a package and profile data."""
+    project(tmp_path)
+    write(tmp_path / "mkdocs.yml", CONFIG.encode())
+    write(tmp_path / "docs" / "index.md", b"# What to do\n\nPlay a profile.\n")
+    write(tmp_path / "docs" / "how.md", b"# How\n\n[cart](modules/pkg.cart.html) [home](index.md)\n")
+    return tmp_path
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "NO_MKDOCS_2_WARNING": "1"}
+
+
+def _mkdocs(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", *args],
+        cwd=cwd,
+        env=_environment(cwd),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_mkdocs_build_makes_the_map_and_checks_links_to_it(site: Path) -> None:
+    done = _mkdocs("build", "--strict", cwd=site)
+    assert done.returncode == 0, done.stderr
+    assert "<title>Map · Own</title>" in (site / "site/index.html").read_text()
+    assert 'href="../modules/pkg.cart.html"' in (site / "site/how/index.html").read_text()
+    assert (site / "site/data/matrix.json").exists() and not list((site / "site").glob("sitemap*"))
+    again = _mkdocs("build", "--strict", cwd=site)
+    assert ", 0 of them new" in again.stderr
+    write(site / "docs" / "bad.md", b"[gone](symbols/pkg.gone.html)\n")
+    done = _mkdocs("build", "--strict", cwd=site)
+    assert done.returncode == 1 and "pkg.gone.html" in done.stderr
+
+
+def test_without_profile_data_the_hand_written_pages_are_built(site: Path) -> None:
+    write(site / "mkdocs.yml", CONFIG.replace("coverage_dir: data", "coverage_dir: nothing").encode())
+    write(site / "docs" / "how.md", b"# How\n")
+    done = _mkdocs("build", "--strict", cwd=site)
+    assert done.returncode == 0 and "no profile data in" in done.stderr
+    home = (site / "site/index.html").read_text()
+    assert "Play a profile." in home and "matrix/" not in home
+    assert not (site / "site/matrix").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("source: [pkg]", "source: [nowhere]", "does not exist"),
+        ("name: material, font: false", "name: mkdocs", "set theme: name: material"),
+        ("source: [pkg]", "sauce: [pkg]", "sauce"),
+    ],
+)
+def test_bad_configuration_is_a_sentence(site: Path, old: str, new: str, sentence: str) -> None:
+    write(site / "mkdocs.yml", CONFIG.replace(old, new).encode())
+    done = _mkdocs("build", "--strict", cwd=site)
+    assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_options_come_from_pyproject_too(site: Path) -> None:
+    write(site / "mkdocs.yml", CONFIG.split("plugins:")[0].encode() + b"plugins: [covatlas]\n")
+    write(site / "pyproject.toml", b'[tool.covatlas]\nsource = ["pkg"]\ncoverage-dir = "data"\n')
+    assert _mkdocs("build", "--strict", cwd=site).returncode == 0
+    assert (site / "site/modules/pkg.cart.html").exists()
+
+
+@contextmanager
+def _serving(command: list[str], cwd: Path, announced: str) -> Iterator[str]:
+    """Run a server and give its address; it is stopped with Ctrl-C and must end well."""
+    process = subprocess.Popen(
+        command, cwd=cwd, env=_environment(cwd), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if found := re.search(announced, line):
+                break
+        else:
+            pytest.fail("the server ended")
+        yield found[1]
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[1]
+        assert process.returncode == 0 and "Traceback" not in rest, rest
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def _wait_for(url: str, text: str) -> None:
+    end = time.monotonic() + 60
+    body = ""
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                body = answer.read().decode()
+        except urllib.error.HTTPError:
+            body = ""
+        if text in body:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{text!r} did not show at {url}: {body[:300]}")
+
+
+def test_mkdocs_serve_shows_changes_of_source_and_data(site: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "mkdocs", "serve", "-a", address]
+    with _serving(command, site, r"Serving on (http://\S+/)") as base:
+        _wait_for(base, "symbols covered")
+        write(site / "pkg" / "fresh.py", b"def brand_new():\n    return 1\n")
+        _wait_for(base + "modules/pkg.fresh.html", "brand_new")
+        record(site, "delta", "from pkg.fresh import brand_new\nbrand_new()\n")
+        _wait_for(base + "profiles/delta.html", "brand_new")
+
+
+def test_covatlas_serve_rebuilds_says_what_is_wrong_and_has_its_own_404(site: Path) -> None:
+    (site / "mkdocs.yml").unlink()
+    command = [sys.executable, "-m", "sitegen.cli", "serve", "--source", "pkg", "--coverage-dir", "data", "--port", "0"]
+    with _serving(command, site, r"Serving (http://\S+/)") as base:
+        _wait_for(base, "symbols covered")
+        with pytest.raises(urllib.error.HTTPError) as missing:
+            urllib.request.urlopen(base + "symbols/gone.html", timeout=10)
+        assert missing.value.code == 404 and "covatlas.css" in missing.value.read().decode()
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(base + "symbols/", timeout=10)
+        write(site / "pkg" / "fresh.py", b"def brand_new():\n    return 1\n")
+        _wait_for(base + "modules/pkg.fresh.html", "brand_new")
+
+
+def test_a_port_in_use_is_one_sentence(site: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "sitegen.cli", "serve", "--source", "pkg", "--port", str(port)]
+        done = subprocess.run(command, cwd=site, env=_environment(site), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith(f"covatlas: port {port} is in use; choose another")
+    assert len(done.stderr.splitlines()) == 1 and not (site / "site").exists()
