@@ -69,7 +69,7 @@ class Journal:
                 self._open[slug] = now
             else:
                 self._open.pop(slug, None)
-            if self._file < 0:
+            if self._file < 0 and step > 0:
                 self._begin()
             data = encode(self._open)
             if self._board is not None and len(data) <= _OPEN_BYTES:

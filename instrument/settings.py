@@ -14,7 +14,7 @@ FLAG = "ENABLE_PROFILE_COVERAGE"
 DIRECTORY = "PROFILE_COVERAGE_DIR"
 CONFIG = "PROFILE_COVERAGE_CONFIG"
 DEFAULT_CONFIG = "coverage.profile-playback.ini"
-ENGINES = ("auto", "ctrace", "pure")
+ENGINES = ("auto", "sysmon", "ctrace", "pure")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False,
           "off": False}  # fmt: skip
 

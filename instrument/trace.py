@@ -14,12 +14,12 @@ _thread = threading.local()
 
 
 class Trace:
-    """One traced execution. It owns its lines: one dict per section, where a section is a stretch on one thread.
+    """One traced execution, which owns its lines; its sections (stretches on one thread) all add to them.
 
     It is open while its main part runs or anything holds it (a thread it started, a call it submitted).
     """
 
-    __slots__ = ("_sections", "_written", "ended", "holds", "job", "lock", "request", "slug")
+    __slots__ = ("_written", "ended", "holds", "job", "lines", "lock", "request", "slug")
 
     def __init__(self, slug: str, request: str, job: str | None = None) -> None:
         self.slug = slug
@@ -29,7 +29,7 @@ class Trace:
         self.holds = 1
         # Reentrant: a signal handler or a finalizer may run Python code of the trace while the lock is held.
         self.lock = threading.RLock()
-        self._sections: list[Lines] = []
+        self.lines: Lines = {}
         self._written: Lines = {}
 
     @property
@@ -37,24 +37,16 @@ class Trace:
         """coverage.py's label of this trace: `profile:<slug>:<request>`, of a job with `/<job>` behind."""
         return f"profile:{self.slug}:{self.request}" + (f"/{self.job}" if self.job else "")
 
-    def add_section(self) -> Lines:
-        """Return a new dict for the lines of one section."""
-        lines: Lines = {}
-        self._sections.append(lines)
-        return lines
-
     def take_new(self) -> Lines:
-        """Return the lines not returned before; sections that still run on other threads are copied, not emptied."""
+        """Return the lines not returned before; other threads may still add, so the sets are copied, not emptied."""
         with self.lock:
             fresh: Lines = {}
-            for section in list(self._sections):
-                for path, lines in list(section.items()):
-                    seen = self._written.get(path)
-                    new = set(lines) if seen is None else set(lines) - seen
-                    if new:
-                        fresh.setdefault(path, set()).update(new)
-            for path, lines in fresh.items():
-                self._written.setdefault(path, set()).update(lines)
+            for path, lines in list(self.lines.items()):
+                written = self._written.setdefault(path, set())
+                new = set(lines) - written
+                if new:
+                    fresh[path] = new
+                    written |= new
             return fresh
 
 
@@ -76,6 +68,7 @@ class Tracer:
         """Begin a trace; it counts as open until it has ended and nobody holds it."""
         trace = Trace(slug, request, job)
         self._open.add(trace)
+        self.engine.open(trace.lines)
         self._count(slug, 1)
         return trace
 
@@ -84,7 +77,7 @@ class Tracer:
         """Send this thread's lines to the trace for a while; sections nest."""
         outer = current()
         _thread.trace = trace
-        token = self.engine.enter(trace.add_section())
+        token = self.engine.enter(trace.lines)
         try:
             yield
         finally:
@@ -124,8 +117,11 @@ class Tracer:
 
     def forget(self) -> None:
         """Drop the open traces of the parent after a fork, but the one that this thread is in."""
+        self.engine.after_fork()
         mine = current()
         self._open = set() if mine is None else {mine}
+        if mine is not None:
+            mine.lock = threading.RLock()  # another thread of the parent may have held it
 
     def _drop(self, trace: Trace) -> None:
         with trace.lock:
@@ -133,4 +129,5 @@ class Tracer:
             done = trace.holds == 0
         if done:
             self._open.discard(trace)
+            self.engine.close(trace.lines)
             self._count(trace.slug, -1)

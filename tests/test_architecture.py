@@ -20,7 +20,7 @@ FLOORS = [
     {"instrument.slug"},
     {"instrument.record", "instrument.settings", "instrument.scope"},
     {"instrument.engine"},
-    {"instrument.engine.ctrace", "instrument.engine.pure", "instrument.trace", "instrument.journal"},
+    {"instrument.engine.ctrace", "instrument.engine.pure", "instrument.engine.sysmon", "instrument.trace", "instrument.journal"},
     {"instrument.propagate", "instrument.shards"},
     {"instrument.runtime"},
     {"instrument.rq"},

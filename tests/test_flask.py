@@ -88,7 +88,7 @@ def test_status_says_what_is_open_and_recorded(serve) -> None:
         **status,
         "enabled": True,
         "problem": None,
-        "engine": "ctrace",
+        "engine": "sysmon" if sys.version_info >= (3, 12) else "ctrace",
         "pid": server.process.pid,
         "coverage_dir": str(server.directory),
         "commit": "abc123",

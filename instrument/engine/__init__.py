@@ -22,15 +22,31 @@ class Engine(Protocol):
 
     name: str
 
+    def open(self, lines: Lines) -> None:
+        """Expect lines for `lines`, from any thread, until `close`."""
+
+    def close(self, lines: Lines) -> None:
+        """Expect no more lines for `lines`."""
+
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`; return a token for `leave`."""
 
     def leave(self, token: object) -> None:
         """Stop adding, and give the thread back to whoever traced it before."""
 
+    def after_fork(self) -> None:
+        """Go on in a forked child with only the trace that its one thread is in."""
+
 
 def choose(name: str, decide: Decide) -> Engine:
     """Return the engine called `name`; "auto" takes the fastest one that works here."""
+    if name in ("auto", "sysmon") and sys.version_info >= (3, 12):
+        from instrument.engine.sysmon import SysmonEngine
+
+        try:
+            return SysmonEngine(decide)
+        except RuntimeError as error:
+            log.warning("covatlas: the sysmon engine cannot be used (%s); trying the next one", error)
     if name != "pure" and (ctrace_works() or name == "ctrace"):
         from instrument.engine.ctrace import CTraceEngine
 

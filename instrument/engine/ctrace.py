@@ -28,6 +28,15 @@ class CTraceEngine:
         self._cache: dict[str, Any] = {}
         self._thread = threading.local()
 
+    def open(self, lines: Lines) -> None:
+        """Do nothing: a thread's tracer starts when it enters."""
+
+    def close(self, lines: Lines) -> None:
+        """Do nothing: a thread's tracer stops when it leaves."""
+
+    def after_fork(self) -> None:
+        """Do nothing: a forked child's thread keeps its tracer."""
+
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`."""
         tracer = getattr(self._thread, "tracer", None)
@@ -48,17 +57,16 @@ class CTraceEngine:
             tracer.data = outer
             return
         self._thread.tracer = None
-        tracer.stop()
-        if sys.gettrace() is not tracer:
-            return  # somebody set another trace function meanwhile: it stays
-        if before is not None:
+        # If somebody set another trace function meanwhile, it stays.
+        if sys.gettrace() is tracer:
             # Frames that began under our tracer still point to it; a stopped tracer that such a frame calls would
-            # uninstall the one that we restore.
-            frame: FrameType | None = sys._getframe()
+            # uninstall the one that we restore. For the same reason it is stopped last.
+            frame: FrameType | None = sys._getframe() if before is not None else None
             while frame is not None and frame.f_trace is tracer:
                 frame.f_trace = before
                 frame = frame.f_back
-        sys.settrace(before)
+            sys.settrace(before)
+        tracer.stop()
 
     def _tracer(self, lines: Lines) -> Any:
         # Every member is set: CTracer dereferences them without a look.

@@ -21,6 +21,15 @@ class PureEngine:
         self._cache: dict[str, str | None] = {}
         self._thread = threading.local()
 
+    def open(self, lines: Lines) -> None:
+        """Do nothing: a thread's tracer starts when it enters."""
+
+    def close(self, lines: Lines) -> None:
+        """Do nothing: a thread's tracer stops when it leaves."""
+
+    def after_fork(self) -> None:
+        """Do nothing: a forked child's thread keeps its tracer."""
+
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`."""
         outer = getattr(self._thread, "lines", None)

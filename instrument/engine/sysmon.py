@@ -1,0 +1,162 @@
+"""Engine over sys.monitoring (CPython 3.12+): lines cost only until every open trace has them.
+
+PY_START and PY_RESUME discover, once per code object, what is in scope and arm its LINE events. A line that each open
+trace has already is disabled; opening a trace arms again just the code objects with disabled lines. With nothing open
+there are no events.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import chain, cycle, repeat
+from types import CodeType
+from typing import Any
+
+from instrument.engine import Lines
+from instrument.scope import Decide
+
+log = logging.getLogger("covatlas")
+# Ids that no standard kind of tool reserves come first; the optimizer's is not used by any known one.
+_TOOL_IDS = (4, 3, 5)
+
+
+class _Thread(threading.local):
+    """The lines that the calling thread adds to; the class attribute is what an untraced thread reads."""
+
+    lines: Lines | None = None
+
+
+class SysmonEngine:
+    """Collect lines with sys.monitoring; one tool id for all traces of the process."""
+
+    name = "sysmon"
+
+    def __init__(self, decide: Decide) -> None:
+        """Take a free tool id and begin to discover code; raise RuntimeError if every id is taken."""
+        self._decide = decide
+        self._thread = _Thread()
+        self._lock = threading.RLock()
+        self._active: tuple[Lines, ...] = ()
+        self._paths: dict[int, str] = {}
+        self._codes: dict[int, CodeType] = {}  # keeps the ids of _paths from being reused
+        self._files: dict[str, str | None] = {}
+        self._dirty: dict[int, CodeType] = {}
+        self._failed = False
+        monitoring = sys.monitoring
+        events = monitoring.events
+        self.tool = next((tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None), -1)
+        if self.tool < 0:
+            raise RuntimeError("every tool id of sys.monitoring is taken")
+        monitoring.use_tool_id(self.tool, "covatlas")
+        start = self._make_start()
+        monitoring.register_callback(self.tool, events.PY_START, start)
+        monitoring.register_callback(self.tool, events.PY_RESUME, start)
+        monitoring.register_callback(self.tool, events.LINE, self._make_line())
+        monitoring.set_events(self.tool, events.PY_START | events.PY_RESUME)
+
+    def open(self, lines: Lines) -> None:
+        """Make every line of the scope report again, until `lines` has it."""
+        with self._lock:
+            # Published first: from here on no callback disables a line that `lines` lacks.
+            self._active = (*self._active, lines)
+            dirty = []
+            while self._dirty:
+                dirty.append(self._dirty.popitem()[1])
+            # Disarmed and armed again in one C-level loop: between two Python calls another thread could run a line.
+            events = cycle((0, sys.monitoring.events.LINE))
+            twice = chain.from_iterable(zip(dirty, dirty, strict=True))
+            deque(map(sys.monitoring.set_local_events, repeat(self.tool), twice, events), maxlen=0)
+
+    def close(self, lines: Lines) -> None:
+        """Forget `lines`: what it lacks need not report any longer."""
+        with self._lock:
+            self._active = tuple(other for other in self._active if other is not lines)
+
+    def enter(self, lines: Lines) -> object:
+        """Start adding this thread's executed lines to `lines`."""
+        outer = self._thread.lines
+        self._thread.lines = lines
+        return (outer,)
+
+    def leave(self, token: object) -> None:
+        """Stop adding; the outer trace of this thread goes on."""
+        (self._thread.lines,) = token  # type: ignore[misc]
+
+    def after_fork(self) -> None:
+        """Give a forked child its own lock; only what its one thread is in stays open."""
+        self._lock = threading.RLock()
+        mine = self._thread.lines
+        self._active = () if mine is None else (mine,)
+
+    def shut(self) -> None:
+        """Give the tool id back."""
+        sys.monitoring.set_events(self.tool, 0)
+        for code in self._codes.values():
+            sys.monitoring.set_local_events(self.tool, code, 0)
+        sys.monitoring.free_tool_id(self.tool)
+
+    def _make_line(self) -> Callable[[CodeType, int], Any]:
+        thread, paths, dirty, disable = self._thread, self._paths, self._dirty, sys.monitoring.DISABLE
+
+        def line(code: CodeType, number: int) -> Any:
+            try:
+                mine = thread.lines
+                key = id(code)
+                path = paths[key]
+                if mine is not None:
+                    found = mine.get(path)
+                    if found is None:
+                        found = mine.setdefault(path, set())
+                    found.add(number)
+                active = self._active
+                for other in active:
+                    if other is not mine:
+                        found = other.get(path)
+                        if found is None or number not in found:
+                            return None
+                dirty[key] = code
+                # The last step, and no thread switch within it: a trace opened since we looked must get its line.
+                return disable if self._active is active else None
+            except Exception as error:  # it would surface in the app's own code, in untraced requests too
+                return self._fail(error)
+
+        return line
+
+    def _make_start(self) -> Callable[[CodeType, int], Any]:
+        monitoring = sys.monitoring
+
+        def start(code: CodeType, _offset: int) -> Any:
+            try:
+                key = id(code)
+                if key not in self._paths:
+                    path = self._path(code)
+                    if path is None:
+                        return monitoring.DISABLE
+                    self._codes[key] = code
+                    self._paths[key] = path
+                    monitoring.set_local_events(self.tool, code, monitoring.events.LINE)
+                return monitoring.DISABLE
+            except Exception as error:  # as above
+                return self._fail(error)
+
+        return start
+
+    def _path(self, code: CodeType) -> str | None:
+        filename = code.co_filename
+        try:
+            return self._files[filename]
+        except KeyError:
+            # The callback's caller is the frame that runs the code; coverage.py's rules look at its globals.
+            frame = sys._getframe(2)
+            path = self._files[filename] = self._decide(filename, frame if frame.f_code is code else None)
+            return path
+
+    def _fail(self, error: Exception) -> object:
+        if not self._failed:
+            self._failed = True
+            log.error("covatlas: the sysmon engine failed (%s: %s); lines are lost", type(error).__name__, error)
+        return sys.monitoring.DISABLE
