@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -41,6 +42,18 @@ DIFFERENT = [
 def test_different_values_have_different_bytes() -> None:
     for first, second in itertools.combinations(DIFFERENT, 2):
         assert encode(first) != encode(second), (first, second)
+
+
+def test_no_two_shapes_or_splits_meet() -> None:
+    texts = ["".join(letters) for size in range(4) for letters in itertools.product("as", repeat=size)]
+    datas = [text.replace("s", "b").encode() for text in texts]
+    numbers = [int.from_bytes(data, "big") for size in range(4) for data in itertools.product(b"i\1", repeat=size)]
+    pairs = [pair for kind in (texts, datas, sorted(set(numbers))) for pair in itertools.product(kind, repeat=2)]
+    shapes: list[object] = [None]
+    for _ in range(3):
+        shapes = [None, *((a,) for a in shapes), *itertools.product(shapes[:40], repeat=2), ()]
+    for found in (pairs, list(dict.fromkeys(shapes))):
+        assert len({encode(value) for value in found}) == len(found) > 200
 
 
 def same(first: object, second: object) -> bool:
@@ -98,10 +111,23 @@ def test_toolchain_stage_and_every_argument_count() -> None:
     assert fingerprint("t", stage, (1, 2)) in keys
 
 
+def decorate(function: Callable[[int], int]) -> Callable[[int], int]:
+    @functools.wraps(function)
+    def wrapper(value: int) -> int:
+        return function(value)
+
+    return wrapper
+
+
+@decorate
+def decorated(value: int) -> int:
+    return value
+
+
 def test_what_carries_values_of_its_own_is_no_stage() -> None:
     def closure() -> int:
         return 1
 
-    for bad in (closure, lambda: 1, functools.partial(stage, 1), "text".upper, Two):
+    for bad in (closure, decorated, lambda: 1, functools.partial(stage, 1), "text".upper, Two):
         with pytest.raises(TypeError, match="cannot be a stage"):
             fingerprint("t", bad, ())

@@ -124,7 +124,7 @@ def test_rework_is_only_what_changed(root: Path) -> None:
     assert store.rework(taken) == {"read_inventory": 4, "read_profile": 2, "attribute": 4}
     assert store.rework(taken) == {}
     assert store.rework(replace(taken, commit="other")) == {}
-    support.write(root / "pkg/work.py", MODULES["work.py"].replace("return 0", "return 5").encode())
+    support.write(root / "pkg/work.py", MODULES["work.py"].replace("return 0", "return 555").encode())
     assert store.rework(snapshot(root)) == {"read_inventory": 1, "attribute": 1}
     data = (root / "data/second.coverage").read_bytes()
     support.write(root / "data/first.coverage", data)
@@ -132,7 +132,7 @@ def test_rework_is_only_what_changed(root: Path) -> None:
     assert store.rework(snapshot(root)) == {"read_profile": 1, "attribute": 1}
     support.write(root / "pkg/new.py", b"X = 1\n")
     assert store.rework(snapshot(root)) == {"read_inventory": 1, "read_profile": 2, "attribute": 1}
-    assert store.rework(replace(snapshot(root), exclude="return 5"))["read_inventory"] == 5
+    assert store.rework(replace(snapshot(root), exclude="return 555"))["read_inventory"] == 5
 
 
 def test_a_playback_that_failed_is_failed_in_each_cell(root: Path) -> None:
