@@ -72,6 +72,9 @@ def test_a_distinctive_value_is_not_replaced_inside_a_longer_word() -> None:
         path_after(bindings, "/abcd12345/xabcd1234/abcd1234.x/abcd1234") == "/abcd12345/xabcd1234/wxyz9876.x/wxyz9876"
     )
 
+    bindings = learned(("/", {"token": "ab-cd1234"}, {"token": "x-9"}))
+    assert json_after(bindings, ["ab-cd12345 ab-cd1234."]) == ["ab-cd12345 x-9."]
+
 
 def test_replaced_text_is_not_replaced_again() -> None:
     bindings = learned(("/", {"a": "aaaa1111", "b": "bbbb2222"}, {"a": "bbbb2222", "b": "cccc3333"}))
@@ -119,6 +122,18 @@ def test_the_latest_answer_wins_also_when_it_says_the_same_as_recorded() -> None
     assert path_after(bindings, "/as/1/token-0001") == "/as/6/token-9992"
     learn(bindings, "/a", {"id": 1, "t": "token-0001"}, {"id": 1, "t": "token-0001"})
     assert path_after(bindings, "/as/1/token-0001") == "/as/1/token-0001"
+
+
+def test_the_latest_answer_wins_for_short_values_of_a_name_too() -> None:
+    bindings = learned(("/doc", {"version": 3}, {"version": 4}), ("/doc", {"version": 3}, {"version": 3}))
+    assert json_after(bindings, {"version": 3}) == {"version": 3}
+
+
+def test_words_of_an_address_own_nothing_and_are_no_values() -> None:
+    bindings = learned(("/api/start", {"id": 12, "next": "/api/results"}, {"id": 40, "next": "/api/results"}))
+    assert path_after(bindings, "/api/12") == "/api/40"
+    bindings.learn(RecordedRequest("GET", "/", (), None, _redirect("/dashboard")), _redirect("/login"))
+    assert path_after(bindings, "/x/dashboard") == "/x/dashboard"
 
 
 def test_status_words_truth_values_and_fractions_are_never_learned() -> None:

@@ -33,8 +33,7 @@ def test_har_keeps_the_origin_of_the_first_document_and_counts_the_rest(tmp_path
             tmp_path,
             entry(path="/lib.js", origin="https://cdn.test"),
             entry(path="/a", answer="<p>page</p>"),
-            entry(path="/tile", origin="https://cdn.test"),
-            entry(path="/tile", origin="https://cdn.test"),
+            *(entry(path="/tile", origin="https://cdn.test") for _ in range(6)),
             entry(path="/gone", status=0),
             entry(path="/gone", status=-1),
             entry(path="/b", status=200, _fromCache="memory"),
@@ -45,8 +44,8 @@ def test_har_keeps_the_origin_of_the_first_document_and_counts_the_rest(tmp_path
         ("GET", "/a", 200),
         ("POST", "/c?x=1", 201),
     ]
-    assert (recording.foreign, recording.unsent) == (3, 3)
-    assert recording.requests[1].where == "session.har entry 8"
+    assert (recording.foreign, recording.unsent) == (7, 3)
+    assert recording.requests[1].where == "session.har entry 12"
 
 
 def test_har_without_a_document_takes_the_most_frequent_origin(tmp_path: Path) -> None:

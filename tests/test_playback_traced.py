@@ -20,6 +20,7 @@ import redis
 from click.testing import Result
 
 from examples.stack import redis_binary
+from instrument.playback.control import Control
 from instrument.record import RunRecord, read_record
 from instrument.shards import read_data
 from tests import playback_support
@@ -172,6 +173,15 @@ def test_what_a_job_does_is_in_the_data(tmp_path: Path, shop: Shop) -> None:
     assert {text[line - 1].strip() for line in of_job} >= {"time.sleep(0.3)", '_redis().set(f"shipped:{order}", 1)'}
 
 
+def test_a_difference_that_no_job_explains_is_not_waited_for(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "differs", _order("ship"), entry(path="/no"))
+    started = time.monotonic()
+    result = _play(tmp_path, shop, "differs", "--job-timeout", "30")
+    assert result.exit_code == 1
+    assert time.monotonic() - started < 15
+    assert "session.har entry 2: GET /no answered 404, recorded 200" in result.stderr
+
+
 def test_a_failed_job_fails_the_run_unless_it_is_expected(tmp_path: Path, shop: Shop) -> None:
     write_profile(tmp_path, "burns", _order("burn"))
     result = _play(tmp_path, shop, "burns")
@@ -254,7 +264,11 @@ def test_ctrl_c_leaves_a_failed_record(tmp_path: Path, redis_url: str) -> None:
         command = [sys.executable, "-m", "sitegen.cli", "play", "slow", "--trace-code", "--base-url", shop.base_url]
         command += ["--profiles", str(tmp_path / "p"), "--coverage-dir", str(shop.data)]
         player = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        time.sleep(2)
+        control = Control(shop.base_url, None)
+        deadline = time.monotonic() + 20
+        while not control.status().open.get("slow"):  # GET /slow takes three seconds
+            assert time.monotonic() < deadline and player.poll() is None
+            time.sleep(0.1)
         player.send_signal(signal.SIGINT)
         _, stderr = player.communicate(timeout=20)
     assert player.returncode == 1 and "Traceback" not in stderr
