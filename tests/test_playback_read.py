@@ -60,10 +60,12 @@ def test_har_without_a_document_takes_the_most_frequent_origin(tmp_path: Path) -
     assert [r.path for r in recording.requests] == ["/a", "/b"]
 
 
-def test_an_aborted_entry_is_one_with_a_failure_text(tmp_path: Path) -> None:
-    failed = entry(path="/x")
-    failed["response"]["_failureText"] = "net::ERR_ABORTED"
-    assert read_har(_har(tmp_path, entry(path="/a"), failed)).unsent == 1
+def test_a_download_that_the_page_gave_way_to_is_replayed(tmp_path: Path) -> None:
+    download = entry(path="/x")
+    download["response"]["_failureText"] = "net::ERR_ABORTED"
+    recording = read_har(_har(tmp_path, entry(path="/a"), download))
+    assert [r.path for r in recording.requests] == ["/a", "/x"]
+    assert recording.unsent == 0
 
 
 def test_har_entries_are_sent_in_the_order_they_started(tmp_path: Path) -> None:

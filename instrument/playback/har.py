@@ -31,7 +31,7 @@ def read_har(path: Path) -> Recording:
     """Read a HAR file; raise CovatlasError with the file and the entry's number (from 1) where it is malformed.
 
     Kept are the entries of the app's own origin: that of the first document, else the most frequent one. Entries that
-    the browser aborted (status 0 or -1, `_failureText`) or took from its cache (`_fromCache`) never reached the app.
+    the browser aborted before an answer (status 0 or -1) or took from its cache (`_fromCache`) never reached the app.
     """
     entries = _entries(path)
     origins = [_field(path, n, lambda entry=entry: origin_of(_text(_request(entry), "url"))) for n, entry in entries]
@@ -118,7 +118,8 @@ def _unsent(entry: dict[str, Any]) -> bool:
     status = response["status"]
     if not isinstance(status, int) or isinstance(status, bool):
         raise ValueError(f"the status {status!r} is not a whole number")
-    return bool(status <= 0 or response.get("_failureText") or entry.get("_fromCache"))
+    # A download has a status and `_failureText: net::ERR_ABORTED`: the page gave way to it, but the app answered.
+    return bool(status <= 0 or entry.get("_fromCache"))
 
 
 def _recorded(folder: Path, entry: dict[str, Any], where: str) -> RecordedRequest:

@@ -126,8 +126,11 @@ def _line(profile: Profile, runs: tuple[RequestRun, ...], problems: tuple[str, .
 def _traced_line(profile: Profile, outcome: Outcome) -> str:
     record, done = outcome.record, outcome.combined
     line = _line(profile, record.requests, record.problems)
-    unwell = sum(job.status != "finished" for job in record.jobs)
-    line += f", {_count(len(record.jobs), 'job')}" + (f" ({unwell} not finished)" if unwell else "")
+    expected = sum(job.expected for job in record.jobs)
+    unwell = sum(job.status != "finished" for job in record.jobs) - expected
+    notes = [f"{expected} failed as expected"] if expected else []
+    notes += [f"{unwell} not finished"] if unwell else []
+    line += f", {_count(len(record.jobs), 'job')}" + (f" ({', '.join(notes)})" if notes else "")
     if done and done.path:
         line += f", {_count(done.files, 'file')}, {_count(done.lines, 'line')} → {done.path}"
     return line
