@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import re
 
 MAX_LENGTH = 120
@@ -60,5 +59,7 @@ def url_of(path: str) -> str:
 def link(source: str, target: str) -> str:
     """Return the relative link from the page at path `source` to the path `target` (both posix, from the root)."""
     url = url_of(target)
-    relative = posixpath.relpath(url or ".", posixpath.dirname(source) or ".")
-    return relative + "/" if not url or url.endswith("/") else relative
+    folder = source[: source.rfind("/") + 1]
+    if folder and url.startswith(folder):
+        return url[len(folder) :] or "./"
+    return "../" * folder.count("/") + url or "./"

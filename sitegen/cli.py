@@ -139,7 +139,7 @@ _BUILD_OPTIONS = (
     click.option("--coverage-config", metavar="FILE", help="[default: coverage.profile-playback.ini if there is one]"),
     click.option("--site-dir", metavar="DIR", default="site", show_default=True, help="Where the site goes."),
     click.option("--cache-dir", metavar="DIR", default="cache", show_default=True, help="Where results are kept."),
-    click.option("--title", help="The site's name. [default: the one in mkdocs.yml, else the package's]"),
+    click.option("--title", help="The map's name. [default: the package's]"),
     click.option("--repo-url", help="The repository's web address, for links to the source."),
     click.option("--branch", default="main", show_default=True, help="The branch that those links name."),
     click.option("--source-prefix", help="From the repository's root to the package directory's parent, as src/."),

@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """Where everything is; `coverage_config` None means coverage.py's defaults, an empty `title` the site's name."""
+    """Where everything is; without `coverage_config` coverage.py's defaults hold, without `title` the packages' names."""
 
     sources: tuple[Path, ...]
     coverage_dir: Path
@@ -102,7 +102,7 @@ def generate(options: BuildOptions, say: Say) -> Generated:
     atlas = build_atlas(snapshot, store)
     renderer = Renderer(dict(snapshot.templates))
     sources = {source.path: source.data for source in snapshot.sources}
-    return Generated(tuple(site_pages(atlas, sources, renderer)), data_artifacts(atlas, snapshot.commit))
+    return Generated(tuple(site_pages(atlas, sources, renderer, store)), data_artifacts(atlas, snapshot.commit))
 
 
 def asset_artifacts() -> tuple[Artifact, ...]:
@@ -111,6 +111,6 @@ def asset_artifacts() -> tuple[Artifact, ...]:
     return tuple(Artifact(f"assets/{name}", (folder / name).read_bytes()) for name in ASSETS)
 
 
-def with_defaults(options: BuildOptions, title: str, repo_url: str) -> BuildOptions:
-    """Return the options with a title and a repository from elsewhere where they name none."""
-    return replace(options, title=options.title or title, repo_url=options.repo_url or checked_url(repo_url))
+def with_repository(options: BuildOptions, repo_url: str) -> BuildOptions:
+    """Return the options with a repository from elsewhere where they name none."""
+    return replace(options, repo_url=options.repo_url or checked_url(repo_url))

@@ -53,6 +53,11 @@ def highlight_lines(text: str) -> list[str]:
     return ["".join(parts) for parts in fragments][: len(lines)]
 
 
+def highlighted(data: bytes) -> tuple[str, ...]:
+    """Return the highlighted lines of a source file's bytes: a stage, for it is the slowest step of a page."""
+    return tuple(highlight_lines(decode_source(data)))
+
+
 def _css_class(kind: object) -> str:
     while kind not in STANDARD_TYPES and kind is not Token:
         kind = kind.parent  # type: ignore[attr-defined]

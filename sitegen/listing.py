@@ -58,6 +58,7 @@ def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
         for line in lines_of(executed):
             slugs.setdefault(line, []).append(slug)
     statements = set(lines_of(inventory.statements))
+    inside = set(lines_of(inventory.symbols[0].body))  # of any function; the rest runs when the module is imported
     excluded = set(lines_of(inventory.excluded))
     heads = dict(inventory.multiline)
     rows = []
@@ -68,9 +69,11 @@ def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
         elif head not in statements:
             row = _row(line, fragment, "", "", "")
         elif head != line:  # the statement's first line carries the mark
-            row = _row(line, fragment, "lx" if head in slugs else "lm", "", "")
+            row = _row(line, fragment, "lx" if head in slugs else "lm" if head in inside else "", "", "")
         elif line in slugs:
             row = _row(line, fragment, "lx", f"✓{len(slugs[line])}", _who(slugs[line]))
+        elif line not in inside:
+            row = _row(line, fragment, "li", "✗", "missing: runs at import, which no profile did")
         else:
             row = _row(line, fragment, "lm", "✗", "missing: no profile runs this line")
         rows.append(row)

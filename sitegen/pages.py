@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from sitegen.address import profile_path
+from sitegen.highlight import highlighted
 from sitegen.matrix import covering_set, overlap
 from sitegen.model import Atlas, Cell, FileCoverage, Gap, Gaps, Matrix, Overlap, Page, Symbol, SymbolCoverage
 from sitegen.render import Renderer
+from sitegen.store import Store
 from sitegen.symbol_pages import file_pages
 from sitegen.views import Lookup, ModuleRow, ProfileRow, Tally, module_row, profile_rows, tally, union
 
@@ -93,7 +95,7 @@ class OverlapView:
     covered: int
 
 
-def site_pages(atlas: Atlas, sources: Mapping[str, bytes], renderer: Renderer) -> Iterator[Page]:
+def site_pages(atlas: Atlas, sources: Mapping[str, bytes], renderer: Renderer, store: Store) -> Iterator[Page]:
     """Yield every generated page; `sources` maps each file's path to its bytes."""
     lookup = Lookup(atlas)
     rows = profile_rows(atlas)
@@ -101,7 +103,8 @@ def site_pages(atlas: Atlas, sources: Mapping[str, bytes], renderer: Renderer) -
     for row in rows:
         yield _profile(atlas, lookup, row, renderer)
     for file in atlas.files:
-        yield from file_pages(file, sources[file.inventory.path], lookup, atlas.config, renderer)
+        lines = store.memo(highlighted, sources[file.inventory.path])
+        yield from file_pages(file, lines, lookup, atlas.config, renderer)
     yield _matrix(atlas, rows, renderer)
     yield _gaps(atlas.gaps, renderer)
     yield _overlap(atlas.matrix, rows, renderer)

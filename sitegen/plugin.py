@@ -26,7 +26,7 @@ from sitegen.generate import (
     generate,
     has_profile_data,
     options_from,
-    with_defaults,
+    with_repository,
 )
 from sitegen.publish import Published, publish
 from sitegen.shell import Shells, Theme
@@ -162,11 +162,11 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
 
     def _resolve(self, config: MkDocsConfig) -> BuildOptions:
         if self.given is not None:
-            return with_defaults(self.given, config.site_name, config.repo_url or "")
+            return with_repository(self.given, config.repo_url or "")
         base = Path(config.config_file_path).parent if config.config_file_path else Path.cwd()
         values = tool_config.load(base)
         values.update({key.replace("_", "-"): value for key, value in self.config.items() if value})
-        return with_defaults(options_from(values, base), config.site_name, config.repo_url or "")
+        return with_repository(options_from(values, base), config.repo_url or "")
 
     def _dress(self, config: MkDocsConfig) -> None:
         """Put our page shell between the project's own overrides and the theme."""

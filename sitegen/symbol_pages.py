@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from sitegen.address import link, symbol_path
-from sitegen.highlight import decode_source, highlight_lines
 from sitegen.listing import Fold, listing
 from sitegen.model import FileCoverage, Page, SiteConfig, Symbol, SymbolCoverage
 from sitegen.render import Renderer
@@ -58,10 +57,10 @@ class SymbolView:
 
 
 def file_pages(
-    file: FileCoverage, data: bytes, lookup: Lookup, config: SiteConfig, renderer: Renderer
+    file: FileCoverage, fragments: Sequence[str], lookup: Lookup, config: SiteConfig, renderer: Renderer
 ) -> Iterator[Page]:
-    """Yield the module's page and a page per symbol of one file; `data` is its source."""
-    lines = listing(file, highlight_lines(decode_source(data)))
+    """Yield the module's page and a page per symbol of one file; `fragments` are its highlighted lines."""
+    lines = listing(file, fragments)
     executed = union(file)
     for coverage in file.symbols:
         symbol = coverage.symbol

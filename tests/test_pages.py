@@ -132,6 +132,7 @@ def test_lines_are_marked_by_more_than_colour(shop: Generated) -> None:
     assert ' class="le"><a href="#L27" title="excluded from coverage"><i>–</i>27</a>' in line[27]
     assert ' class="lx"><a href="#L12">12</a>' in line[12]  # goes on with the statement of line 11
     assert line[4].startswith("><a href=")  # an empty line has no state
+    assert ' class="li"' in _find(shop, "pkg.unused").content and ' class="lm"' in _find(shop, "pkg.unused").content
 
 
 def test_a_class_page_folds_its_members_and_links_them(shop: Generated) -> None:
