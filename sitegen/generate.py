@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """Where everything is; without `coverage_config` coverage.py's defaults hold, without `title` the packages' names."""
+    """Where everything is; without `coverage_config` its defaults hold, without `title` the packages' names."""
 
     sources: tuple[Path, ...]
     coverage_dir: Path

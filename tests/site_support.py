@@ -60,13 +60,14 @@ def never(a, b):
     f'    x = "</pre>{HOSTILE}"\n'
     '    return x + "\u202e"\n',
     f"odd {HOSTILE.replace('/', '')}.py": "def f():\n    return 1\n",
+    "imported.py": "def not_called():\n    return 3\n",
     "deep/inner.py": "def work():\n    return 2\n",
     "unused.py": "class Unused:\n    def one(self):\n        return 1\n",
     "broken.py": "def f(:\n",
 }
 DRIVERS = {
     "alpha": "from pkg import hostile\nfrom pkg.cart import Cart\nCart([1, 2]).total\nhostile.trick()\n",
-    "beta": "from pkg.cart import Cart, cart\nCart([1]).discount(0.5)\ncart().only_here()\n",
+    "beta": "import pkg.imported\nfrom pkg.cart import Cart, cart\nCart([1]).discount(0.5)\ncart().only_here()\n",
     "gamma": "from pkg.deep.inner import work\nwork()\n",
 }
 

@@ -110,6 +110,21 @@ def test_a_profile_page_says_what_its_data_says(shop: Generated, slug: str) -> N
             assert re.search(rf"{name}</code></a></td>.*<small>{own}/{whole}</small>", page), symbol["id"]
 
 
+def test_symbol_and_module_pages_say_who_runs_them(shop: Generated) -> None:
+    shown, known = set(), set()
+    for page in shop.pages:
+        if page.path.startswith(("symbols/", "modules/")):
+            table = page.content.partition('<h2 id="profiles">')[2].partition("<h2")[0]
+            row = r"<code>([a-z]+)</code></a></td><td><span class=\"cv-chip cv-([a-z-]+)\".*?<small>(\d+)/(\d+)</small>"
+            shown |= {(page.title, *found) for found in re.findall(row, table)}
+    for slug in ("alpha", "beta", "gamma"):
+        for symbol in _data(shop, f"data/profiles/{slug}.json")["symbols"]:
+            own, missing = len(symbol["executed_lines"]), len(symbol["missing_lines"])
+            if symbol["certainty"] != "none":
+                known.add((symbol["id"], slug, symbol["certainty"], str(own), str(own + missing)))
+    assert shown == known and {certainty for _, _, certainty, _, _ in known} == {"body", "failed", "import-only"}
+
+
 def test_a_profile_page_shows_requests_routes_and_jobs(shop: Generated) -> None:
     words = _words(_page(shop, "profiles/alpha.html"))
     assert "GET /cart?q=" in words and "/cart200" in words and "pkg.deep.inner.work finished" in words
