@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, event_priority
 from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.nav import Navigation
 
 from instrument.errors import CovatlasError
 from sitegen import config as tool_config
@@ -66,7 +68,9 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         self._options: BuildOptions | None = None
         self._site_dir = ""
         self._staging: str | None = None
+        self._nav: Navigation | None = None
         self._theme: Theme | None = None
+        self._wake: Path | None = None
         self._watch: Watch | None = None
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
@@ -107,11 +111,11 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
 
     def on_env(self, env: Any, config: MkDocsConfig, files: Files) -> Any:
         """Keep what the shells are rendered with."""
-        nav = self._nav
-        self._theme = Theme(env, nav, files, config)
+        assert self._nav is not None
+        self._theme = Theme(env, self._nav, config)
         return env
 
-    def on_nav(self, nav: Any, config: MkDocsConfig, files: Files) -> Any:
+    def on_nav(self, nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
         """Keep the navigation."""
         self._nav = nav
         return nav
@@ -147,16 +151,16 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
     def on_serve(self, server: Any, config: MkDocsConfig, builder: Any) -> Any:
         """Watch sources, profile data and templates; one touched file wakes mkdocs' reloader."""
         assert self._options is not None
-        self._wake = Path(tempfile.mkdtemp(prefix="covatlas-wake-")) / "changed"
-        self._wake.write_bytes(b"")
-        count = iter(range(1, 1 << 62))
-        self._watch = Watch(self._options, lambda: self._wake.write_text(str(next(count))))
-        server.watch(str(self._wake))
+        wake = self._wake = Path(tempfile.mkdtemp(prefix="covatlas-wake-")) / "changed"
+        wake.write_bytes(b"")
+        changes = count()
+        self._watch = Watch(self._options, lambda: wake.write_text(str(next(changes))))
+        server.watch(str(wake))
         return server
 
     def on_shutdown(self) -> None:
         """Stop watching."""
-        if self._watch is not None:
+        if self._watch is not None and self._wake is not None:
             self._watch.stop()
             shutil.rmtree(self._wake.parent, ignore_errors=True)
 

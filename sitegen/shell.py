@@ -20,7 +20,6 @@ from sitegen.model import Page
 if TYPE_CHECKING:
     import jinja2
     from mkdocs.config.defaults import MkDocsConfig
-    from mkdocs.structure.files import Files
     from mkdocs.structure.nav import Navigation
 
 # Letters and digits only: no filter of a theme changes them, and no page holds them by chance.
@@ -34,11 +33,10 @@ def _sentinel(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """What mkdocs renders pages with: its environment, navigation, files and configuration."""
+    """What mkdocs renders pages with: its environment, navigation and configuration."""
 
     env: jinja2.Environment
     nav: Navigation
-    files: Files
     config: MkDocsConfig
 
     def render(self, page: Page) -> str:

@@ -26,7 +26,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class MemberRow:
-    """A symbol inside: `depth` is 0 for a direct member."""
+    """A symbol inside another: `depth` is 0 for a direct member."""
 
     symbol: Symbol
     depth: int
@@ -118,7 +118,7 @@ def _neighbours(symbol: Symbol, lookup: Lookup) -> tuple[Symbol | None, Symbol |
 
 
 def _members(symbol: Symbol, executed: int, lookup: Lookup, depth: int = 0) -> Iterator[MemberRow]:
-    """Yield what is inside a symbol in source order; a symbol's page shows its members, a module's everything."""
+    """Yield everything inside a symbol, in source order."""
     for member in lookup.members.get(symbol.id, ()):
         coverage = lookup.symbols[member.id]
         yield MemberRow(

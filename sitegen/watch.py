@@ -14,7 +14,7 @@ _CHANGES = frozenset({"created", "modified", "deleted", "moved"})  # opening and
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, matters: Callable[[str], bool], changed: Callable[[], None]) -> None:
+    def __init__(self, matters: Callable[[str], bool], changed: Callable[[], object]) -> None:
         self._matters = matters
         self._changed = changed
 
@@ -28,7 +28,7 @@ class _Handler(FileSystemEventHandler):
 class Watch:
     """A running watch over sources, profile data and the package's own templates; `stop` ends it."""
 
-    def __init__(self, options: BuildOptions, changed: Callable[[], None]) -> None:
+    def __init__(self, options: BuildOptions, changed: Callable[[], object]) -> None:
         own = Path(__file__).parent
         # The data directory may come with the first playback; it is Covatlas' own, so it may as well exist now.
         options.coverage_dir.mkdir(parents=True, exist_ok=True)
