@@ -1,7 +1,8 @@
-"""Fixtures that start real parts: a Redis for the session."""
+"""Fixtures that start real parts, one each for the session: a Redis and a browser."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -9,10 +10,23 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from redis import Redis
 from redis.exceptions import RedisError
 
+from examples.record import FLAGS, browser_path
 from examples.stack import redis_binary
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; where there is none its tests are skipped, in CI they fail."""
+    if browser_path() is None and not os.environ.get("COVATLAS_REQUIRE_BROWSER"):
+        pytest.skip("no Chromium: set CHROMIUM or put one on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

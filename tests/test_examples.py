@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import time
 import tomllib
@@ -14,11 +13,12 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser
 from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from examples.record import FLAGS, browser_path, record_session
+from examples.record import record_session
 from examples.scrub import SCRUBBED, scrub_har, scrub_value
 from examples.stack import ROOT, Stack
 from examples.watershed.sessions import SESSIONS
@@ -134,16 +134,10 @@ def test_scrub_takes_secrets_and_leaves_the_rest() -> None:
 
 
 @pytest.mark.parametrize("slug", ["sign-in", "api-tour"])
-def test_recording_again_gives_the_same_requests(slug: str, tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    if browser_path() is None and not os.environ.get("COVATLAS_REQUIRE_BROWSER"):
-        pytest.skip("no Chromium: set CHROMIUM or put one on PATH")
+def test_recording_again_gives_the_same_requests(slug: str, tmp_path: Path, browser: Browser) -> None:
     session = next(session for session in SESSIONS if session.slug == slug)
-    with Stack("watershed") as stack, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
+    with Stack("watershed") as stack:
         record_session(browser, stack.base_url, session, tmp_path / slug)
-        browser.close()
     again = load_profile(tmp_path, slug)
     committed = load_profile(ROOT / "examples" / "watershed" / "profiles", slug)
     assert [(r.method, r.path, r.answer.status) for r in again.requests] == [
