@@ -55,6 +55,17 @@ def current() -> Trace | None:
     return getattr(_thread, "trace", None)
 
 
+@contextmanager
+def outside() -> Iterator[None]:
+    """Let what this thread starts for a while belong to no trace; its own lines still go where they went."""
+    outer = current()
+    _thread.trace = None
+    try:
+        yield
+    finally:
+        _thread.trace = outer
+
+
 class Tracer:
     """Open, enter, leave and end traces; hand their finished lines to `sink` and their count to `count`."""
 
@@ -77,12 +88,20 @@ class Tracer:
         """Send this thread's lines to the trace for a while; sections nest."""
         outer = current()
         _thread.trace = trace
-        token = self.engine.enter(trace.lines)
+        token: object = None
+        try:
+            token = self.engine.enter(trace.lines)
+        except Exception:  # whatever it is, the app's code must run
+            log.exception("covatlas: lines of %s are lost", trace.context)
         try:
             yield
         finally:
-            self.engine.leave(token)
             _thread.trace = outer
+            if token is not None:
+                try:
+                    self.engine.leave(token)
+                except Exception:  # as above
+                    log.exception("covatlas: a trace of %s was not left", trace.context)
 
     def flush(self, trace: Trace) -> None:
         """Write what the trace has executed so far; nothing new writes nothing."""
@@ -99,10 +118,13 @@ class Tracer:
         self.flush(trace)
         self._drop(trace)
 
-    def hold(self, trace: Trace) -> None:
-        """Keep the trace open for a part that runs elsewhere; pair it with `release`."""
+    def hold(self, trace: Trace) -> bool:
+        """Keep the trace open for a part that runs elsewhere; False if it is closed, else pair it with `release`."""
         with trace.lock:
+            if trace.holds == 0 or trace not in self._open:
+                return False
             trace.holds += 1
+            return True
 
     def release(self, trace: Trace) -> None:
         """End such a part; lines that come after the main part's end are written here."""
@@ -117,11 +139,16 @@ class Tracer:
 
     def forget(self) -> None:
         """Drop the open traces of the parent after a fork, but the one that this thread is in."""
-        self.engine.after_fork()
         mine = current()
+        if mine is None:
+            self.engine.drop()
+        self.engine.after_fork()
         self._open = set() if mine is None else {mine}
         if mine is not None:
             mine.lock = threading.RLock()  # another thread of the parent may have held it
+            mine.holds = 1
+            mine.take_new()  # what ran before the fork is the parent's to write
+            self._count(mine.slug, 1)
 
     def _drop(self, trace: Trace) -> None:
         with trace.lock:

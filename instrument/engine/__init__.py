@@ -37,6 +37,9 @@ class Engine(Protocol):
     def after_fork(self) -> None:
         """Go on in a forked child with only the trace that its one thread is in."""
 
+    def drop(self) -> None:
+        """Take this thread out of whatever it is in: a forked child that belongs to no trace."""
+
 
 def choose(name: str, decide: Decide) -> Engine:
     """Return the engine called `name`; "auto" takes the fastest one that works here."""

@@ -37,6 +37,14 @@ class CTraceEngine:
     def after_fork(self) -> None:
         """Do nothing: a forked child's thread keeps its tracer."""
 
+    def drop(self) -> None:
+        """Take this thread out of whatever it is in: a forked child that belongs to no trace."""
+        tracer = getattr(self._thread, "tracer", None)
+        if tracer is not None and sys.gettrace() is tracer:
+            tracer.data = {}  # frames that began under the tracer may call it once more
+            sys.settrace(None)
+        self._thread.tracer = None
+
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`."""
         tracer = getattr(self._thread, "tracer", None)

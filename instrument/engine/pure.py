@@ -30,6 +30,12 @@ class PureEngine:
     def after_fork(self) -> None:
         """Do nothing: a forked child's thread keeps its tracer."""
 
+    def drop(self) -> None:
+        """Take this thread out of whatever it is in: a forked child that belongs to no trace."""
+        self._thread.lines = None
+        if sys.gettrace() == self._call:
+            sys.settrace(None)
+
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`."""
         outer = getattr(self._thread, "lines", None)

@@ -92,6 +92,10 @@ class SysmonEngine:
         mine = self._thread.lines
         self._active = () if mine is None else (mine,)
 
+    def drop(self) -> None:
+        """Take this thread out of whatever it is in: a forked child that belongs to no trace."""
+        self._thread.lines = None
+
     def shut(self) -> None:
         """Give the tool id back."""
         sys.monitoring.set_events(self.tool, 0)
