@@ -1,14 +1,14 @@
-"""Journals → shards → `<slug>.coverage`: the raw data of a coverage directory, moved and merged."""
+"""Shards and live journals → `<slug>.coverage`: the raw data of a coverage directory, merged and set aside."""
 
 from __future__ import annotations
 
-import logging
 import os
-import secrets
+import re
 import shutil
+import socket
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coverage import CoverageData
@@ -17,13 +17,22 @@ from coverage.exceptions import CoverageException
 from instrument import journal
 from instrument.errors import CovatlasError, Finding
 from instrument.record import read_record, record_path
+from instrument.recovery import (
+    Contexts,
+    add,
+    exclusively,
+    read_journal,
+    recover,
+    recover_locked,
+    write_data,
+    write_shards,
+)
 from instrument.slug import SlugError, parse_slug
 
-log = logging.getLogger("covatlas")
+__all__ = ["combine", "combine_all", "read_data", "recover", "set_aside", "shard_counts", "shard_files", "write_shards"]
 ASIDE = "aside"
 KEPT_ASIDE = 3
-# context → path → lines
-Contexts = dict[str, dict[str, set[int]]]
+_CHILD = re.compile(r"\.pid([0-9]+)\.[^.]*")  # coverage.py's name for the shard of a child process ends so
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Combined:
 
 def shard_files(directory: Path, slug: str) -> list[Path]:
     """Return the shards of a slug, sorted by name."""
-    return sorted(directory.glob(f"{slug}.coverage.*"))
+    return sorted(path for path in directory.glob(f"{slug}.coverage.*") if not path.name.endswith("-journal"))
 
 
 def known_slugs(directory: Path) -> list[str]:
@@ -54,101 +63,112 @@ def known_slugs(directory: Path) -> list[str]:
         except SlugError:
             continue
     for path in journal.journals(directory):
-        found.update(record.slug for record in _read_journal(path)[0])
+        found.update(record.slug for record in read_journal(path)[0])
     return sorted(found)
-
-
-def recover(directory: Path) -> int:
-    """Turn every journal that nobody holds into shards and return how many shards were written."""
-    written = 0
-    for path in journal.journals(directory):
-        with journal.taken(path) as ours:
-            if not ours:
-                continue
-            records, damaged = _read_journal(path)
-            if damaged:
-                log.warning("covatlas: %s: %d damaged records are left out", path, damaged)
-            written += write_shards(directory, records)
-            path.with_suffix(journal.OPEN_SUFFIX).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-    return written
-
-
-def write_shards(directory: Path, records: Iterable[journal.Record]) -> int:
-    """Write the records as one shard per slug, each under a temporary name and renamed; return how many."""
-    by_slug: dict[str, Contexts] = {}
-    for record in records:
-        _add(by_slug.setdefault(record.slug, {}), record.context, record.lines)
-    for slug, contexts in by_slug.items():
-        name = f"{slug}.coverage.{journal.host()}.{os.getpid()}.{secrets.token_hex(4)}"
-        _write(directory / name, contexts)
-    return len(by_slug)
 
 
 def set_aside(directory: Path, slug: str) -> Path | None:
     """Move the earlier data of a slug to `aside/<slug>/<n>` (the last few are kept); return it, None if none was."""
     directory.mkdir(parents=True, exist_ok=True)
-    recover(directory)
-    files = [directory / f"{slug}.coverage", *shard_files(directory, slug), record_path(directory, slug)]
-    files = [path for path in files if path.exists()]
-    if not files:
-        return None
-    target = _new_aside(directory, slug)
-    for path in files:
-        os.replace(path, target / path.name)
-    return target
+    with exclusively(directory):
+        recover_locked(directory)
+        files = [directory / f"{slug}.coverage", *shard_files(directory, slug), record_path(directory, slug)]
+        files = [path for path in files if path.exists()]
+        if not files:
+            return None
+        target = _new_aside(directory, slug)
+        for path in files:
+            os.replace(path, target / path.name)
+        return target
 
 
 def combine(directory: Path, slug: str, *, attempt: str | None = None) -> Combined:
     """Merge shards, left-over journals and the finished records of live journals into `<slug>.coverage`.
 
     With `attempt`, only contexts whose request id begins with `<attempt>-` are taken; a shard that holds others too
-    is set aside, not deleted. A damaged file stays where it is and is named in the result.
+    is set aside, not deleted. A damaged file is named in the result, and kept. Killed at any point, nothing is lost:
+    a file goes only after the renamed `<slug>.coverage` has what it had.
     """
     parse_slug(slug)
-    recover(directory)
-    target = directory / f"{slug}.coverage"
-    kept: Contexts = {}
-    left_out: set[str] = set()
-    damaged: list[str] = []
-    mixed: list[Path] = []
-    consumed: list[Path] = []
-    # Journals before shards: a process that ends meanwhile turns the one into the other, and twice does no harm.
+    if not directory.is_dir():
+        return _summary(directory, slug, _Reading())
+    with exclusively(directory):
+        recover_locked(directory)
+        found = _read_all(directory, slug, attempt)
+        if found.kept:
+            _replace(directory, slug, found)
+    return _summary(directory, slug, found)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What a combine has read, and what is to become of each file."""
+
+    kept: Contexts = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
+    consumed: list[Path] = field(default_factory=list)
+    mixed: list[Path] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def _read_all(directory: Path, slug: str, attempt: str | None) -> _Reading:
+    found = _Reading()
     for path in journal.journals(directory):
-        for record in _read_journal(path)[0]:
+        for record in read_journal(path)[0]:
             if record.slug != slug:
                 continue
             if _belongs(record.context, slug, attempt):
-                _add(kept, record.context, record.lines)
+                add(found.kept, record.context, record.lines)
             else:
-                left_out.add(record.context)
+                found.left_out.add(record.context)
+    target = directory / f"{slug}.coverage"
     for path in [*([target] if target.exists() else []), *shard_files(directory, slug)]:
+        writing = _is_being_written(path)
         try:
             contexts = read_data(path)
         except CovatlasError as error:
-            damaged.append(str(error))
+            if not writing:
+                found.damaged.append(str(error))
+                found.unreadable.append(path)
             continue
         others = {context for context in contexts if not _belongs(context, slug, attempt)}
-        left_out |= others
+        found.left_out |= others
         for context in contexts.keys() - others:
-            _add(kept, context, contexts[context])
-        (mixed if others else consumed).append(path)
-    if kept:
-        _replace(directory, slug, kept, consumed, mixed)
-    requests = {context.split(":", 2)[-1].split("/")[0] for context in kept}
+            add(found.kept, context, contexts[context])
+        if not writing:
+            (found.mixed if others else found.consumed).append(path)
+    return found
+
+
+def _is_being_written(path: Path) -> bool:
+    """Return whether a shard is of a child process of this machine that still runs: coverage.py writes in place."""
+    match = _CHILD.search(path.name)
+    if match is None or f".{socket.gethostname().replace('.', '_')}.pid" not in path.name:
+        return False
+    try:
+        os.kill(int(match[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def _summary(directory: Path, slug: str, found: _Reading) -> Combined:
     files: dict[str, set[int]] = {}
-    for lines_by_path in kept.values():
-        for path_text, lines in lines_by_path.items():
-            files.setdefault(path_text, set()).update(lines)
+    for lines_by_path in found.kept.values():
+        for path, lines in lines_by_path.items():
+            files.setdefault(path, set()).update(lines)
     return Combined(
         slug=slug,
-        path=target if kept else None,
-        contexts=len(kept),
-        requests=len(requests),
+        path=directory / f"{slug}.coverage" if found.kept else None,
+        contexts=len(found.kept),
+        requests=len({context.split(":", 2)[-1].split("/")[0] for context in found.kept}),
         files=len(files),
         lines=sum(map(len, files.values())),
-        left_out=len(left_out),
-        damaged=tuple(damaged),
+        left_out=len(found.left_out),
+        damaged=tuple(found.damaged),
     )
 
 
@@ -156,6 +176,13 @@ def combine_all(directory: Path, slugs: tuple[str, ...], say: Callable[[str], No
     """Combine the named slugs, or all that are there; say one line each; raise Finding if a file was damaged."""
     for slug in slugs:
         parse_slug(slug)
+    try:
+        _combine_all(directory, slugs, say)
+    except OSError as error:
+        raise CovatlasError(f"{directory}: {error}; mend its permissions, or free some space") from None
+
+
+def _combine_all(directory: Path, slugs: tuple[str, ...], say: Callable[[str], None]) -> None:
     known = known_slugs(directory) if directory.is_dir() else []
     missing = [slug for slug in slugs if slug not in known]
     if missing or not known:
@@ -195,42 +222,15 @@ def _belongs(context: str, slug: str, attempt: str | None) -> bool:
     return attempt is None or context.startswith(f"profile:{slug}:{attempt}-")
 
 
-def _add(contexts: Contexts, context: str, lines_by_path: dict[str, list[int]] | dict[str, set[int]]) -> None:
-    mine = contexts.setdefault(context, {})
-    for path, lines in lines_by_path.items():
-        mine.setdefault(path, set()).update(lines)
-
-
-def _read_journal(path: Path) -> tuple[list[journal.Record], int]:
-    try:
-        return journal.read_records(path.read_bytes())
-    except FileNotFoundError:  # recovered by somebody else meanwhile: its shards are there
-        return [], 0
-
-
-def _write(target: Path, contexts: Contexts) -> None:
-    hidden = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    memory = CoverageData(no_disk=True)
-    for context, lines_by_path in sorted(contexts.items()):
-        memory.set_context(context)
-        memory.add_lines(lines_by_path)
-    try:
-        data = CoverageData(basename=str(hidden))
-        data.update(memory)
-        data.close()
-        os.replace(hidden, target)
-    finally:
-        hidden.unlink(missing_ok=True)
-
-
-def _replace(directory: Path, slug: str, kept: Contexts, consumed: list[Path], mixed: list[Path]) -> None:
+def _replace(directory: Path, slug: str, found: _Reading) -> None:
     target = directory / f"{slug}.coverage"
-    if mixed:
-        aside = _new_aside(directory, slug)
-        for path in mixed:
-            shutil.copy2(path, aside / path.name)
-    _write(target, kept)
-    for path in [*consumed, *mixed]:
+    aside = [*found.mixed, *(path for path in found.unreadable if path == target)]
+    if aside:
+        folder = _new_aside(directory, slug)
+        for path in aside:
+            shutil.copy2(path, folder / path.name)
+    write_data(target, found.kept)
+    for path in [*found.consumed, *found.mixed]:
         if path != target:
             path.unlink(missing_ok=True)
 
