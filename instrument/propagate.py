@@ -1,140 +1,193 @@
-"""Propagation: threads, executors, forks and child Python processes inherit the trace that starts them.
+"""Propagation: threads, executors, pools and child processes inherit the trace that starts them.
 
-Installed once per process, only with the flag on. Each patch does nothing on a thread that has no trace. A worker
-thread of a pool never inherits: the submitted call carries its trace instead.
+Installed once per process, only with the flag on. Each patch does nothing on a thread that has no trace, and makes
+the original call if it cannot do its part.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import functools
+import logging
+import multiprocessing.pool
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import thread as pool_threads
+from collections.abc import Callable
 from typing import Any
 
-from instrument.scope import Scope
-from instrument.trace import Trace, Tracer, current
+from instrument.children import ChildEnvironment
+from instrument.pools import Part, carrying, serve, submitting
+from instrument.trace import Tracer, current
 
-ChildEnvironment = Callable[[Trace], Mapping[str, str]]
+log = logging.getLogger("covatlas")
+_Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def install(tracer: Tracer, child_environment: ChildEnvironment) -> Callable[[], None]:
-    """Patch thread start, executor submit, Popen and os._exit; return a function that undoes it."""
-    originals = [
-        (threading.Thread, "start", threading.Thread.start),
-        (concurrent.futures.ThreadPoolExecutor, "submit", concurrent.futures.ThreadPoolExecutor.submit),
-        (subprocess.Popen, "__init__", subprocess.Popen.__init__),
-        (os, "_exit", os._exit),
-    ]
-    threading.Thread.start = _start(tracer, threading.Thread.start)  # type: ignore[method-assign]
-    pool = concurrent.futures.ThreadPoolExecutor
-    pool.submit = _submit(tracer, pool.submit)  # type: ignore[method-assign]
-    subprocess.Popen.__init__ = _popen(child_environment, subprocess.Popen.__init__)  # type: ignore[method-assign]
-    os._exit = _exit(tracer, os._exit)
+    """Patch what starts threads and processes or hands over calls; return a function that undoes it."""
+    undone: list[tuple[Any, str, Any]] = []
+    for owner, name, wrap in _patches(tracer, child_environment):
+        try:
+            original = getattr(owner, name)
+            setattr(owner, name, wrap(original))
+        except (AttributeError, TypeError, ValueError) as error:  # another Python, or somebody else's patch
+            log.warning("covatlas: %s is not followed here: %s", name, error)
+        else:
+            undone.append((owner, name, original))
+    serve(tracer)
 
     def undo() -> None:
-        for owner, name, original in originals:
+        serve(None)
+        for owner, name, original in reversed(undone):
             setattr(owner, name, original)
 
     return undo
+
+
+def _patches(tracer: Tracer, child: ChildEnvironment) -> list[tuple[Any, str, _Wrap]]:
+    threads = concurrent.futures.ThreadPoolExecutor
+    pool = multiprocessing.pool.Pool
+    callbacks = ("func", "callback", "error_callback")
+    found: list[tuple[Any, str, _Wrap]] = [
+        (threading.Thread, "start", functools.partial(_start, tracer)),
+        (threads, "submit", functools.partial(submitting, tracer, another_process=False)),
+        (threads, "__init__", _carry("initializer")),
+        (concurrent.futures.Future, "add_done_callback", _carry("fn")),
+        (pool, "__init__", _carry("initializer")),
+        (pool, "apply_async", _carry(*callbacks)),
+        (pool, "_map_async", _carry(*callbacks)),
+        (pool, "imap", _carry("func", "iterable")),
+        (pool, "imap_unordered", _carry("func", "iterable")),
+        (subprocess.Popen, "__init__", functools.partial(_with_environment, child, 11)),
+        (os, "execv", functools.partial(_execv, tracer)),
+        (os, "execve", functools.partial(_execve, tracer, child)),
+        (os, "posix_spawn", functools.partial(_with_environment, child, 2)),
+        (os, "posix_spawnp", functools.partial(_with_environment, child, 2)),
+        (os, "_exit", functools.partial(_last_words, tracer)),
+    ]
+    try:
+        processes = concurrent.futures.ProcessPoolExecutor
+    except ImportError:  # a Python without semaphores has none
+        return found
+    return [
+        *found,
+        (processes, "submit", functools.partial(submitting, tracer, another_process=True)),
+        (processes, "__init__", _carry("initializer")),
+    ]
+
+
+def _carry(*names: str) -> _Wrap:
+    return lambda original: carrying(original, *names)
 
 
 def _start(tracer: Tracer, original: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         trace = current()
-        if trace is None or getattr(self, "_target", None) is pool_threads._worker:
+        if trace is None or _serves_everybody(self):
             return original(self)
-        run = self.run
-
-        def traced_run() -> None:
-            try:
-                with tracer.section(trace):
-                    run()
-            finally:
-                self.__dict__.pop("run", None)  # the thread object points to itself through this closure
-                tracer.release(trace)
-
-        self.run = traced_run  # type: ignore[method-assign]
-        tracer.hold(trace)
+        part = Part(tracer, trace)
         try:
-            original(self)
+            put_back = _run_inside(self, part)
+        except Exception as error:  # no Thread.__init__, or a `run` that is no method: the original says so
+            part.end()
+            log.debug("covatlas: a thread is not traced: %s", error)
+            return original(self)
+        try:
+            return original(self)
         except BaseException:
-            self.__dict__.pop("run", None)
-            tracer.release(trace)
+            put_back()
+            part.end()
             raise
 
     return start
 
 
-def _submit(tracer: Tracer, original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        trace = current()
-        if trace is None:
-            return original(self, fn, *args, **kwargs)
+def _run_inside(thread: threading.Thread, part: Part) -> Callable[[], None]:
+    """Let the thread run as a part of its trace; return a function that gives it its own `run` back."""
+    own = thread.__dict__.get("run")  # some set it on the instance
+    run = thread.run
 
-        def traced_call(*args: Any, **kwargs: Any) -> Any:
-            with tracer.section(trace):
-                return fn(*args, **kwargs)
-
-        tracer.hold(trace)
+    def traced_run() -> None:
         try:
-            future = original(self, traced_call, *args, **kwargs)
-        except BaseException:
-            tracer.release(trace)
-            raise
-        future.add_done_callback(lambda _future: tracer.release(trace))  # runs for a cancelled call too
-        return future
+            part.run(run)
+        finally:
+            put_back()  # also because the thread points to itself through this closure
+            part.end()
 
-    return submit
+    def put_back() -> None:
+        if thread.__dict__.get("run") is traced_run:
+            del thread.__dict__["run"]
+            if own is not None:
+                thread.__dict__["run"] = own
+
+    if not thread._started.is_set():  # type: ignore[attr-defined]  # a second start raises, and must change nothing
+        thread.__dict__["run"] = traced_run
+    return put_back
 
 
-def _popen(child_environment: ChildEnvironment, original: Callable[..., None]) -> Callable[..., None]:
-    # `env` is the eleventh positional parameter of Popen after self: nobody passes it by position, but one may.
-    position = 10
+def _serves_everybody(thread: threading.Thread) -> bool:
+    # A multiprocessing.Queue's feeder pickles for whoever puts next, not for the trace of the first put.
+    return getattr(getattr(thread, "_target", None), "__module__", "") == "multiprocessing.queues"
+
+
+def _with_environment(child: ChildEnvironment, position: int, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `original` whose `env`, given by position or by name, tells a child Python process to record."""
 
     @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+    def call(*args: Any, **kwargs: Any) -> Any:
         trace = current()
         if trace is not None:
-            given = args[position] if len(args) > position else kwargs.get("env")
-            env = {**(os.environ if given is None else given), **child_environment(trace)}
-            if len(args) > position:
-                args = (*args[:position], env, *args[position + 1 :])
-            else:
-                kwargs["env"] = env
-        original(self, *args, **kwargs)
+            try:
+                by_position = len(args) > position
+                given = args[position] if by_position else kwargs.get("env")
+                env = {**(os.environ if given is None else given), **child(trace)}
+                if by_position:
+                    args = (*args[:position], env, *args[position + 1 :])
+                else:
+                    kwargs = {**kwargs, "env": env}
+            except Exception as error:  # whatever it is, the child must start
+                log.warning("covatlas: a child process is not traced: %s", error)
+        return original(*args, **kwargs)
 
-    return init
+    return call
 
 
-def _exit(tracer: Tracer, original: Callable[[int], None]) -> Callable[[int], None]:
+def _execve(tracer: Tracer, child: ChildEnvironment, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an os.execve that writes first: nothing of this process goes on after it."""
+    followed = _with_environment(child, 2, original)
+
+    @functools.wraps(original)
+    def execve(*args: Any, **kwargs: Any) -> Any:
+        _flush(tracer)
+        return followed(*args, **kwargs)
+
+    return execve
+
+
+def _execv(tracer: Tracer, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def execv(path: Any, argv: Any, /) -> Any:
+        if current() is not None:
+            return os.execve(path, argv, os.environ)  # which puts our variables in
+        _flush(tracer)
+        return original(path, argv)
+
+    return execv
+
+
+def _last_words(tracer: Tracer, original: Callable[[int], None]) -> Callable[[int], None]:
     @functools.wraps(original)
     def leave(status: int) -> None:
-        try:
-            tracer.flush_all()  # atexit does not run now: forked children end here
-        finally:
-            original(status)
+        _flush(tracer)  # atexit does not run now: forked children end here
+        original(status)
 
     return leave
 
 
-def child_environment(scope: Scope, coverage_dir: str) -> ChildEnvironment:
-    """Return a function from a trace to the environment that makes a child Python process record under its context.
-
-    The child runs coverage.py's own process start-up with our configuration and writes its shard at its end.
-    """
-    config = scope.child_config()
-
-    def environment(trace: Trace) -> dict[str, str]:
-        return {
-            "PROFILE_TRACE_SLUG": trace.slug,
-            "PROFILE_TRACE_REQUEST": trace.request,
-            "COVERAGE_PROCESS_CONFIG": config(trace.context, os.path.join(coverage_dir, f"{trace.slug}.coverage")),
-        }
-
-    return environment
+def _flush(tracer: Tracer) -> None:
+    try:
+        tracer.flush_all()
+    except Exception:  # whatever it is, the process must end as it was told to
+        log.exception("covatlas: the last lines of process %d are lost", os.getpid())

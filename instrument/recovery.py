@@ -20,6 +20,7 @@ from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
 from instrument import journal
+from instrument.children import adopt
 from instrument.errors import CovatlasError
 
 log = logging.getLogger("covatlas")
@@ -72,6 +73,7 @@ def recover(directory: Path, wait: float = 0.0) -> int:
 def recover_locked(directory: Path) -> int:
     """Do the same for a caller who holds the lock."""
     _sweep(directory)
+    adopt(directory)
     written = 0
     for batch in _batches(journal.journals(directory)):
         with ExitStack() as held:

@@ -11,15 +11,17 @@ import secrets
 import threading
 from collections.abc import Callable
 
+from instrument.children import child_environment
 from instrument.engine import Lines, choose
 from instrument.errors import CovatlasError
+from instrument.forks import flush_on_sigterm
 from instrument.journal import Journal
-from instrument.propagate import child_environment, install
+from instrument.propagate import install
 from instrument.scope import Scope
 from instrument.settings import Settings, read_settings
 from instrument.shards import recover
 from instrument.slug import SlugError, parse_slug
-from instrument.trace import Trace, Tracer
+from instrument.trace import Trace, Tracer, current
 
 log = logging.getLogger("covatlas")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -140,3 +142,5 @@ def _after_fork() -> None:
     if _runtime is not None:
         _runtime.journal.after_fork()
         _runtime.tracer.forget()
+        if current() is not None:
+            flush_on_sigterm(_runtime.tracer)

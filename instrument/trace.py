@@ -49,6 +49,10 @@ class Trace:
                     written |= new
             return fresh
 
+    def remember(self, earlier: Trace) -> None:
+        """Count what an earlier part of the same execution has returned as returned."""
+        self._written = earlier._written.copy()
+
 
 def current() -> Trace | None:
     """Return the trace that this thread's lines go to, if any."""
