@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from instrument.engine import Engine, Lines
 
 log = logging.getLogger("covatlas")
-_thread = threading.local()
+
+
+class _Thread(threading.local):
+    """The trace that the calling thread is in; the class attribute is what an untraced thread reads."""
+
+    trace: Trace | None = None
+
+
+_thread = _Thread()
 
 
 class Trace:
@@ -40,13 +48,17 @@ class Trace:
     def take_new(self) -> Lines:
         """Return the lines not returned before; other threads may still add, so the sets are copied, not emptied."""
         with self.lock:
+            written = self._written
+            if not written:
+                self._written = {path: lines.copy() for path, lines in self.lines.copy().items()}
+                return self._written.copy()
             fresh: Lines = {}
-            for path, lines in list(self.lines.items()):
-                written = self._written.setdefault(path, set())
-                new = set(lines) - written
+            for path, lines in self.lines.copy().items():
+                before = written.get(path)
+                new = lines - before if before else lines.copy()
                 if new:
                     fresh[path] = new
-                    written |= new
+                    written[path] = before | new if before else new  # what was returned is never changed
             return fresh
 
     def remember(self, earlier: Trace) -> None:
@@ -56,7 +68,7 @@ class Trace:
 
 def current() -> Trace | None:
     """Return the trace that this thread's lines go to, if any."""
-    return getattr(_thread, "trace", None)
+    return _thread.trace
 
 
 @contextmanager
@@ -68,6 +80,33 @@ def outside() -> Iterator[None]:
         yield
     finally:
         _thread.trace = outer
+
+
+class Section:
+    """A stretch of a trace on one thread, as a context manager; a request is four of them, so it is no generator."""
+
+    __slots__ = ("_engine", "_outer", "_token", "_trace")
+
+    def __init__(self, engine: Engine, trace: Trace) -> None:
+        self._engine = engine
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._outer = _thread.trace
+        _thread.trace = self._trace
+        try:
+            self._token = self._engine.enter(self._trace.lines)
+        except Exception:  # whatever it is, the app's code must run
+            self._token = None
+            log.exception("covatlas: lines of %s are lost", self._trace.context)
+
+    def __exit__(self, *_error: object) -> None:
+        _thread.trace = self._outer
+        if self._token is not None:
+            try:
+                self._engine.leave(self._token)
+            except Exception:  # as above
+                log.exception("covatlas: a trace of %s was not left", self._trace.context)
 
 
 class Tracer:
@@ -87,25 +126,9 @@ class Tracer:
         self._count(slug, 1)
         return trace
 
-    @contextmanager
-    def section(self, trace: Trace) -> Iterator[None]:
-        """Send this thread's lines to the trace for a while; sections nest."""
-        outer = current()
-        _thread.trace = trace
-        token: object = None
-        try:
-            token = self.engine.enter(trace.lines)
-        except Exception:  # whatever it is, the app's code must run
-            log.exception("covatlas: lines of %s are lost", trace.context)
-        try:
-            yield
-        finally:
-            _thread.trace = outer
-            if token is not None:
-                try:
-                    self.engine.leave(token)
-                except Exception:  # as above
-                    log.exception("covatlas: a trace of %s was not left", trace.context)
+    def section(self, trace: Trace) -> Section:
+        """Send this thread's lines to the trace in a `with` block; sections nest."""
+        return Section(self.engine, trace)
 
     def flush(self, trace: Trace) -> None:
         """Write what the trace has executed so far; nothing new writes nothing."""

@@ -20,6 +20,7 @@ FLOORS = [
     {"instrument.slug"},
     {"instrument.record", "instrument.settings", "instrument.scope"},
     {"instrument.engine"},
+    {"instrument.engine.parking"},
     {"instrument.engine.ctrace", "instrument.engine.pure", "instrument.engine.sysmon", "instrument.trace", "instrument.journal"},
     {"instrument.children", "instrument.forks"},
     {"instrument.pools", "instrument.recovery"},

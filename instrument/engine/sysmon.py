@@ -3,6 +3,8 @@
 PY_START and PY_RESUME discover, once per code object, what is in scope and arm its LINE events. A line that each open
 trace has already is disabled; opening a trace arms again just the code objects with disabled lines. With nothing open
 there are no events.
+
+Ordinary traffic beside an open trace is `instrument.engine.parking`'s matter.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
-from itertools import chain, cycle, repeat
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from instrument.engine import Lines
+from instrument.engine.parking import Parking, rearm
 from instrument.scope import Decide
 
 log = logging.getLogger("covatlas")
@@ -25,9 +26,10 @@ _TOOL_IDS = (4, 3, 5)
 
 
 class _Thread(threading.local):
-    """The lines that the calling thread adds to; the class attribute is what an untraced thread reads."""
+    """The lines that the calling thread adds to; class attributes are what an untraced thread reads."""
 
     lines: Lines | None = None
+    bottom: FrameType | None = None  # of the stack, where it is the same for the thread's whole life
 
 
 class SysmonEngine:
@@ -39,7 +41,6 @@ class SysmonEngine:
         """Take a free tool id and begin to discover code; raise RuntimeError if every id is taken."""
         self._decide = decide
         self._thread = _Thread()
-        self._lock = threading.RLock()
         self._active: tuple[Lines, ...] = ()
         self._paths: dict[int, str] = {}
         self._codes: dict[int, CodeType] = {}  # keeps the ids of _paths from being reused
@@ -48,10 +49,12 @@ class SysmonEngine:
         self._failed = False
         monitoring = sys.monitoring
         events = monitoring.events
-        self.tool = next((tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None), -1)
-        if self.tool < 0:
+        free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
+        if not free:
             raise RuntimeError("every tool id of sys.monitoring is taken")
+        self.tool = free[0]
         monitoring.use_tool_id(self.tool, "covatlas")
+        self._parking = Parking(self.tool, free[1] if len(free) > 1 else None, self._thread, self._fail)
         start = self._make_start()
         monitoring.register_callback(self.tool, events.PY_START, start)
         monitoring.register_callback(self.tool, events.PY_RESUME, start)
@@ -60,37 +63,40 @@ class SysmonEngine:
 
     def open(self, lines: Lines) -> None:
         """Make every line of the scope report again, until `lines` has it."""
-        with self._lock:
+        with self._parking.lock:
             # Published first: from here on no callback disables a line that `lines` lacks.
             self._active = (*self._active, lines)
             dirty = []
             while self._dirty:
                 dirty.append(self._dirty.popitem()[1])
-            # Disarmed and armed again in one C-level loop: between two Python calls another thread could run a line.
-            events = cycle((0, sys.monitoring.events.LINE))
-            twice = chain.from_iterable(zip(dirty, dirty, strict=True))
-            deque(map(sys.monitoring.set_local_events, repeat(self.tool), twice, events), maxlen=0)
+            rearm(self.tool, dirty)
 
     def close(self, lines: Lines) -> None:
         """Forget `lines`: what it lacks need not report any longer."""
-        with self._lock:
+        with self._parking.lock:
             self._active = tuple(other for other in self._active if other is not lines)
+            if not self._active:
+                self._dirty.update(self._parking.clear())
 
     def enter(self, lines: Lines) -> object:
         """Start adding this thread's executed lines to `lines`."""
-        outer = self._thread.lines
-        self._thread.lines = lines
+        thread = self._thread
+        outer = thread.lines
+        thread.lines = lines
+        self._parking.enter(lines, nested=outer is not None)
         return (outer,)
 
     def leave(self, token: object) -> None:
         """Stop adding; the outer trace of this thread goes on."""
-        (self._thread.lines,) = token  # type: ignore[misc]
+        (outer,) = token  # type: ignore[misc]
+        self._thread.lines = outer
+        self._parking.leave(outer)
 
     def after_fork(self) -> None:
         """Give a forked child its own lock; only what its one thread is in stays open."""
-        self._lock = threading.RLock()
         mine = self._thread.lines
         self._active = () if mine is None else (mine,)
+        self._parking.after_fork()
 
     def drop(self) -> None:
         """Take this thread out of whatever it is in: a forked child that belongs to no trace."""
@@ -102,9 +108,12 @@ class SysmonEngine:
         for code in self._codes.values():
             sys.monitoring.set_local_events(self.tool, code, 0)
         sys.monitoring.free_tool_id(self.tool)
+        self._parking.shut()
 
     def _make_line(self) -> Callable[[CodeType, int], Any]:
         thread, paths, dirty, disable = self._thread, self._paths, self._dirty, sys.monitoring.DISABLE
+        parking = self._parking
+        consider, owned = parking.consider, parking.owned
 
         def line(code: CodeType, number: int) -> Any:
             try:
@@ -116,15 +125,16 @@ class SysmonEngine:
                     if found is None:
                         found = mine.setdefault(path, set())
                     found.add(number)
-                active = self._active
+                active, stamp = self._active, parking.stamp
                 for other in active:
                     if other is not mine:
                         found = other.get(path)
-                        if found is None or number not in found:
-                            return None
+                        if (found is None or number not in found) and (mine is None or not owned(key, mine)):
+                            return consider(code, mine)
                 dirty[key] = code
-                # The last step, and no thread switch within it: a trace opened since we looked must get its line.
-                return disable if self._active is active else None
+                # The last step, and no thread switch within it: a trace that was opened since we looked must get its
+                # line, and so must one that woke the code.
+                return disable if self._active is active and parking.stamp is stamp else None
             except Exception as error:  # it would surface in the app's own code, in untraced requests too
                 return self._fail(error)
 
