@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
+import logging
 import os
 import socket
 import sys
+from collections import Counter
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from instrument.journal import open_traces
+from instrument.errors import CovatlasError
+from instrument.journal import boards
 from instrument.runtime import Runtime, ensure, failure
 from instrument.shards import shard_counts
 from instrument.slug import SlugError, parse_slug
 
+log = logging.getLogger("covatlas")
 blueprint = Blueprint("covatlas", __name__, url_prefix="/__covatlas__")
 
 
@@ -24,9 +27,7 @@ blueprint = Blueprint("covatlas", __name__, url_prefix="/__covatlas__")
 def check_token() -> tuple[Response, int] | None:
     """Answer 403 to a caller without the shared token, where one is set."""
     runtime = ensure()
-    wanted = runtime.settings.token if runtime else None
-    given = request.headers.get("X-Profile-Token", "")
-    if wanted is not None and not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")):
+    if runtime is not None and not runtime.knows(request.headers.get("X-Profile-Token")):
         return jsonify(error="X-Profile-Token is missing or wrong"), 403
     return None
 
@@ -39,18 +40,22 @@ def status() -> Response:
         return jsonify(enabled=False, problem=failure() or "the flag is off")
     directory = runtime.settings.coverage_dir
     jobs, pending = _pending(runtime)
+    live = boards(directory)
+    open_traces: Counter[str] = Counter()
+    for board in live:
+        open_traces.update(board.open)
     return jsonify(
         enabled=True,
-        problem=runtime.problem,
+        problem=runtime.problem or next((board.problem for board in live if board.problem), None),
         engine=runtime.engine.name,
         pid=os.getpid(),
         host=socket.gethostname(),
         coverage_dir=str(directory),
         commit=runtime.settings.commit,
-        open=open_traces(directory),
+        open=open_traces,
         pending=pending,
         shards=shard_counts(directory),
-        refused=runtime.refused,
+        refused=max(runtime.refused, sum(board.refused for board in live)),
         jobs=jobs,
     )
 
@@ -91,10 +96,14 @@ def match() -> tuple[Response, int] | Response:
 
 
 @blueprint.post("/flush")
-def flush() -> Response:
+def flush() -> tuple[Response, int] | Response:
     """Turn this process's finished traces, and those of processes that are gone, into shards."""
     runtime = ensure()
-    return jsonify(shards=runtime.flush() if runtime and not runtime.problem else 0)
+    try:
+        return jsonify(shards=runtime.flush() if runtime else 0)
+    except (OSError, CovatlasError) as error:
+        log.error("covatlas: the journals stay as they are: %s", error)
+        return jsonify(error=str(error)), 507
 
 
 def _rule(item: Any) -> str | None:

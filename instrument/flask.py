@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from instrument.runtime import Runtime
-    from instrument.trace import Trace
+    from instrument.trace import Trace, Tracer
 
 log = logging.getLogger("covatlas")
-HEADER = "X-Profile-Trace"
+_MARK = "covatlas.traced"
+_BODILESS = ("204", "304")
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -41,12 +42,16 @@ class ProfileCoverage:
             return
         if "covatlas" in app.extensions:
             return
-        app.extensions["covatlas"] = self
-        from instrument.control import blueprint
-        from instrument.runtime import ensure
+        try:
+            from instrument.control import blueprint
+            from instrument.runtime import ensure
 
-        app.register_blueprint(blueprint)
-        runtime = ensure()
+            app.register_blueprint(blueprint)
+            runtime = ensure()
+        except Exception as error:  # an app that already serves, or has a blueprint of our name: it must start
+            log.error("covatlas: tracing is off in %s: %s", app.name, error)
+            return
+        app.extensions["covatlas"] = self
         if runtime is not None:
             app.wsgi_app = TraceRequests(app.wsgi_app, runtime)  # type: ignore[method-assign]
 
@@ -60,55 +65,98 @@ class TraceRequests:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         slug = environ.get("HTTP_X_PROFILE_TRACE")
-        if slug is None:
+        if slug is None or _MARK in environ:  # marked: an app inside a traced app
             return self.app(environ, start_response)
         trace = self.runtime.admit(slug, environ.get("HTTP_X_PROFILE_REQUEST"), environ.get("HTTP_X_PROFILE_TOKEN"))
         if trace is None:
             return self.app(environ, start_response)
+        environ[_MARK] = True
         tracer = self.runtime.tracer
-        length = _Length()
+        sending = Sending(tracer, trace, head=environ.get("REQUEST_METHOD") == "HEAD")
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            length.read(environ, status, headers)
-            # WSGI servers look at the number of arguments: pass on what we were given.
-            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            write = start_response(status, headers, *exc_info)
+            sending.begin(status, headers)
+            return sending.written_by(write)
 
         try:
             with tracer.section(trace):
                 body = self.app(environ, start)
+            return TracedBody(body, tracer, trace, sending)
         except BaseException:
             tracer.end(trace)
             raise
-        return TracedBody(body, trace, self.runtime, length)
 
 
-class _Length:
-    """The number of body bytes that the headers announce; None where they do not."""
+class Sending:
+    """Put the trace on disk before the client can have its whole answer.
 
-    def __init__(self) -> None:
-        self.total: int | None = None
+    A sized body is written before its last byte leaves. Nobody knows which chunk of an unsized one is the last, so new
+    lines are written before each: what may be lost is only what runs after the last chunk.
+    """
 
-    def read(self, environ: dict[str, Any], status: str, headers: list[tuple[str, str]]) -> None:
-        if environ.get("REQUEST_METHOD") == "HEAD" or status[:3] in ("204", "304"):
-            self.total = 0
+    __slots__ = ("_head", "_left", "_lines", "_trace", "_tracer")
+
+    def __init__(self, tracer: Tracer, trace: Trace, *, head: bool) -> None:
+        self._tracer = tracer
+        self._trace = trace
+        self._head = head
+        self._left: int | None = None
+        self._lines = 0
+
+    def begin(self, status: str, headers: list[tuple[str, str]]) -> None:
+        """Read how many bytes follow; an app may call this again with an error page."""
+        self._left = 0 if self._head or status[:3] in _BODILESS else _content_length(headers)
+
+    def done(self) -> bool:
+        """Return whether no byte is missing that the headers announced."""
+        return self._left is not None and self._left <= 0
+
+    def before(self, chunk: bytes) -> None:
+        """Write what must be on disk before this chunk leaves."""
+        if self._left is not None:
+            self._left -= len(chunk)
+            if self._left <= 0:
+                self._tracer.flush(self._trace)
             return
+        lines = sum(map(len, list(self._trace.lines.values())))
+        if lines != self._lines:
+            self._tracer.flush(self._trace)
+            self._lines = lines
+
+    def written_by(self, write: Any) -> Any:
+        """Return WSGI's old `write` callable, which sends a chunk at once, with `before` in front."""
+        if write is None:
+            return None
+
+        def traced_write(chunk: bytes) -> Any:
+            self.before(chunk)
+            return write(chunk)
+
+        return traced_write
+
+
+def _content_length(headers: list[tuple[str, str]]) -> int | None:
+    try:
         for name, value in headers:
-            if name.lower() == "content-length" and value.isdigit():
-                self.total = int(value)
+            if name.lower() == "content-length":
+                return int(value)
+    except (AttributeError, TypeError, ValueError):  # the server will complain, not we
+        pass
+    return None
 
 
 class TracedBody:
-    """Iterate the body inside the trace; the trace is on disk before the last byte of a sized body leaves."""
+    """Iterate the body inside the trace."""
 
-    def __init__(self, body: Iterable[bytes], trace: Trace, runtime: Runtime, length: _Length) -> None:
+    def __init__(self, body: Iterable[bytes], tracer: Tracer, trace: Trace, sending: Sending) -> None:
         self._body = body
         self._trace = trace
-        self._tracer = runtime.tracer
-        self._length = length
-        self._sent = 0
+        self._tracer = tracer
+        self._sending = sending
         self._iterator: Iterator[bytes] | None = None
-        if length.total == 0:
-            self._tracer.flush(trace)  # no byte follows the headers: the client may have its answer now
+        if sending.done():
+            tracer.flush(trace)  # no byte follows the headers: the client may have its answer now
 
     def __iter__(self) -> TracedBody:
         return self
@@ -122,9 +170,7 @@ class TracedBody:
         except BaseException:  # also the end of the body: an unsized stream is complete for the client now
             self._tracer.flush(self._trace)
             raise
-        self._sent += len(chunk)
-        if self._length.total is not None and self._sent >= self._length.total:
-            self._tracer.flush(self._trace)
+        self._sending.before(chunk)
         return chunk
 
     def close(self) -> None:

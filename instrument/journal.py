@@ -29,6 +29,7 @@ OPEN_SUFFIX = ".open"
 NEW_SUFFIX = ".new"
 ROLL_BYTES = 32 * 1024 * 1024
 _BOARD_BYTES = 4096  # written at once, so that later changes find their place on a full disk
+_to_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # json.dumps makes a new one at each call
 # File descriptors of locks that this process holds for a moment; a forked child lets go of its copies.
 passing: set[int] = set()
 
@@ -200,7 +201,7 @@ def _let_go(file: int, board: int, path: Path) -> None:
 
 def encode(value: object) -> bytes:
     """Return one journal line: checksum, space, JSON, newline."""
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    text = _to_json(value).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ FLAG = "ENABLE_PROFILE_COVERAGE"
 DIRECTORY = "PROFILE_COVERAGE_DIR"
 CONFIG = "PROFILE_COVERAGE_CONFIG"
 DEFAULT_CONFIG = "coverage.profile-playback.ini"
+GRACE_S, MAX_SLUGS, MAX_SHARDS, MAX_BYTES = 60.0, 1000, 10_000, 4 * 1024**3
 ENGINES = ("auto", "sysmon", "ctrace", "pure")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False,
           "off": False}  # fmt: skip
@@ -31,6 +33,10 @@ class Settings:
     allow: frozenset[str] | None = None
     redis_url: str | None = None
     commit: str | None = None
+    grace: float = GRACE_S  # seconds that a trace may be held after its main part
+    max_slugs: int = MAX_SLUGS
+    max_shards: int = MAX_SHARDS
+    max_bytes: int = MAX_BYTES
 
 
 def is_enabled(environ: Mapping[str, str] = os.environ) -> bool:
@@ -62,11 +68,36 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         coverage_dir=coverage_dir(environ),
         config=_config_file(environ),
         engine=engine,
-        token=environ.get("PROFILE_COVERAGE_TOKEN") or None,
+        token=_token(environ),
         allow=_allow_list(allow) if allow else None,
         redis_url=environ.get("PROFILE_COVERAGE_REDIS_URL") or environ.get("REDIS_URL") or None,
         commit=environ.get("PROFILE_COVERAGE_COMMIT") or environ.get("GITHUB_SHA") or None,
+        grace=_number(environ, "PROFILE_COVERAGE_GRACE", GRACE_S, float),
+        max_slugs=int(_number(environ, "PROFILE_COVERAGE_MAX_SLUGS", MAX_SLUGS, int)),
+        max_shards=int(_number(environ, "PROFILE_COVERAGE_MAX_SHARDS", MAX_SHARDS, int)),
+        max_bytes=int(_number(environ, "PROFILE_COVERAGE_MAX_BYTES", MAX_BYTES, int)),
     )
+
+
+def _token(environ: Mapping[str, str]) -> str | None:
+    value = environ.get("PROFILE_COVERAGE_TOKEN") or None
+    if value is not None and not (value.isascii() and value.isprintable() and value == value.strip()):
+        # No value in the sentence: it is a secret.
+        raise CovatlasError("PROFILE_COVERAGE_TOKEN cannot be sent as a header; use printable ASCII, no outer spaces")
+    return value
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, kind: Callable[[str], float]) -> float:
+    value = environ.get(name)
+    if not value:
+        return default
+    try:
+        number = kind(value)
+    except ValueError:
+        number = 0
+    if not 0 < number < math.inf:  # false for "nan" too
+        raise CovatlasError(f"{name}={value!r} is not a number above 0; mend it, or unset it for {default}")
+    return number
 
 
 def _allow_list(value: str) -> frozenset[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import socket
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +30,6 @@ from instrument.slug import SlugError, parse_slug
 __all__ = ["combine", "combine_all", "read_data", "recover", "set_aside", "shard_counts", "shard_files", "write_shards"]
 ASIDE = "aside"
 KEPT_ASIDE = 3
-_CHILD = re.compile(r"\.pid([0-9]+)\.[^.]*")  # coverage.py's name for the shard of a child process ends so
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,35 +121,18 @@ def _read_all(directory: Path, slug: str, attempt: str | None) -> _Reading:
                 found.left_out.add(record.context)
     target = directory / f"{slug}.coverage"
     for path in [*([target] if target.exists() else []), *shard_files(directory, slug)]:
-        writing = _is_being_written(path)
         try:
             contexts = read_data(path)
         except CovatlasError as error:
-            if not writing:
-                found.damaged.append(str(error))
-                found.unreadable.append(path)
+            found.damaged.append(str(error))
+            found.unreadable.append(path)
             continue
         others = {context for context in contexts if not _belongs(context, slug, attempt)}
         found.left_out |= others
         for context in contexts.keys() - others:
             add(found.kept, context, contexts[context])
-        if not writing:
-            (found.mixed if others else found.consumed).append(path)
+        (found.mixed if others else found.consumed).append(path)
     return found
-
-
-def _is_being_written(path: Path) -> bool:
-    """Return whether a shard is of a child process of this machine that still runs: coverage.py writes in place."""
-    match = _CHILD.search(path.name)
-    if match is None or f".{socket.gethostname().replace('.', '_')}.pid" not in path.name:
-        return False
-    try:
-        os.kill(int(match[1]), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
 
 
 def _summary(directory: Path, slug: str, found: _Reading) -> Combined:
