@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,13 +28,15 @@ class Trace:
     It is open while its main part runs or anything holds it (a thread it started, a call it submitted).
     """
 
-    __slots__ = ("_written", "ended", "holds", "job", "lines", "lock", "request", "slug")
+    __slots__ = ("_written", "closed", "ended", "ended_at", "holds", "job", "lines", "lock", "request", "slug")
 
     def __init__(self, slug: str, request: str, job: str | None = None) -> None:
         self.slug = slug
         self.request = request
         self.job = job
         self.ended = False
+        self.ended_at = 0.0
+        self.closed = False  # by the grace period: lines and jobs that come later are nobody's
         self.holds = 1
         # Reentrant: a signal handler or a finalizer may run Python code of the trace while the lock is held.
         self.lock = threading.RLock()
@@ -65,10 +68,17 @@ class Trace:
         """Count what an earlier part of the same execution has returned as returned."""
         self._written = earlier._written.copy()
 
+    def give_back(self, lines: Lines) -> None:
+        """Take back that these lines were written."""
+        with self.lock:
+            for path, found in lines.items():
+                self._written[path] = self._written.get(path, set()) - found
+
 
 def current() -> Trace | None:
     """Return the trace that this thread's lines go to, if any."""
-    return _thread.trace
+    trace = _thread.trace
+    return None if trace is None or trace.closed else trace
 
 
 @contextmanager
@@ -109,6 +119,10 @@ class Section:
                 log.exception("covatlas: a trace of %s was not left", self._trace.context)
 
 
+def _nothing() -> None:
+    """Watch no held trace."""
+
+
 class Tracer:
     """Open, enter, leave and end traces; hand their finished lines to `sink` and their count to `count`."""
 
@@ -117,6 +131,7 @@ class Tracer:
         self._sink = sink
         self._count = count
         self._open: set[Trace] = set()
+        self.when_held: Callable[[], None] = _nothing
 
     def open(self, slug: str, request: str, job: str | None = None) -> Trace:
         """Begin a trace; it counts as open until it has ended and nobody holds it."""
@@ -134,16 +149,28 @@ class Tracer:
         """Write what the trace has executed so far; nothing new writes nothing."""
         lines = trace.take_new()
         if lines:
-            self._sink(trace, lines)
+            try:
+                self._sink(trace, lines)
+            except BaseException:  # a signal handler's, as RQ's timeout: written twice is better than not at all
+                trace.give_back(lines)
+                raise
 
     def end(self, trace: Trace) -> None:
         """End the main part: its lines are safe when this returns; threads that still hold it may add more."""
         with trace.lock:
             if trace.ended:
                 return
+            trace.ended_at = time.monotonic()
             trace.ended = True
-        self.flush(trace)
-        self._drop(trace)
+        try:
+            self.flush(trace)
+        except BaseException:  # as above
+            self.flush(trace)
+            raise
+        finally:
+            self._drop(trace)
+        if trace.holds:
+            self.when_held()
 
     def hold(self, trace: Trace) -> bool:
         """Keep the trace open for a part that runs elsewhere; False if it is closed, else pair it with `release`."""
@@ -155,9 +182,23 @@ class Tracer:
 
     def release(self, trace: Trace) -> None:
         """End such a part; lines that come after the main part's end are written here."""
-        if trace.ended:
+        if trace.ended and not trace.closed:
             self.flush(trace)
         self._drop(trace)
+
+    def held(self) -> list[Trace]:
+        """Return the traces whose main part has ended while something holds them."""
+        return [trace for trace in list(self._open) if trace.ended]
+
+    def close(self, trace: Trace) -> bool:
+        """Write what a held trace has so far and leave the rest to nobody; return False if it is done already."""
+        with trace.lock:
+            if trace.closed or trace.holds == 0:
+                return False
+            trace.closed = True
+        self.flush(trace)
+        self._forget(trace)
+        return True
 
     def flush_all(self) -> None:
         """Write what every open trace of this process has so far: the process is about to end."""
@@ -180,8 +221,11 @@ class Tracer:
     def _drop(self, trace: Trace) -> None:
         with trace.lock:
             trace.holds -= 1
-            done = trace.holds == 0
+            done = trace.holds == 0 and not trace.closed
         if done:
-            self._open.discard(trace)
-            self.engine.close(trace.lines)
-            self._count(trace.slug, -1)
+            self._forget(trace)
+
+    def _forget(self, trace: Trace) -> None:
+        self._open.discard(trace)
+        self.engine.close(trace.lines)
+        self._count(trace.slug, -1)

@@ -23,7 +23,7 @@ FLOORS = [
     {"instrument.engine.parking"},
     {"instrument.engine.ctrace", "instrument.engine.pure", "instrument.engine.sysmon", "instrument.trace", "instrument.journal"},
     {"instrument.children", "instrument.forks"},
-    {"instrument.pools", "instrument.recovery"},
+    {"instrument.pools", "instrument.recovery", "instrument.caps", "instrument.grace"},
     {"instrument.propagate", "instrument.shards"},
     {"instrument.runtime"},
     {"instrument.rq"},
