@@ -2,185 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
-import random
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import urllib.request
 
 import pytest
 
-from instrument import shards
+from tests.exact.proof import ENGINES, compare, environment, fire, gunicorn, oracle, recorded, werkzeug
 
-ROOT = Path(__file__).parent.parent
-KINDS = ("plain", "stream", "fail", "threads", "pool", "async")
-SLUGS = ("us-small", "us-large", "alps", "coast")
 REQUESTS = int(os.environ.get("COVATLAS_EXACT_REQUESTS", "1600"))
-THREADS = 8
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("config") / "coverage.ini"
-    path.write_text("[run]\nsource_pkgs = tests.exact\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def oracle() -> dict[str, dict[str, list[int]]]:
-    paths = [f"/{kind}/{number}" for kind in KINDS for number in range(0, 24)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.exact.oracle"], cwd=ROOT, input=json.dumps(paths), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert len({json.dumps(lines) for lines in found.values()}) > 40, (
-        "the routes must differ for the proof to mean much"
-    )
-    return found
-
-
-def environment(directory: Path, config: Path, engine: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "ENABLE_PROFILE_COVERAGE": "1",
-        "PROFILE_COVERAGE_DIR": str(directory),
-        "PROFILE_COVERAGE_CONFIG": str(config),
-        "PROFILE_COVERAGE_ENGINE": engine,
-        "SWITCH_INTERVAL": "1e-6",
-    }
-
-
-@contextlib.contextmanager
-def werkzeug(env: dict[str, str], tmp_path: Path) -> Iterator[int]:
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.exact.serve", "tests.exact.app"],
-            cwd=ROOT,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-
-
-@contextlib.contextmanager
-def gunicorn(env: dict[str, str], tmp_path: Path) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-k",
-        "gthread",
-        "-w",
-        "2",
-        "--threads",
-        "8",
-        "-b",
-        f"127.0.0.1:{port}",
-    ]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, "tests.exact.app:create_app()"], cwd=ROOT, env=env, stdout=log, stderr=log
-        )
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def fire(port: int, oracle: dict[str, dict[str, list[int]]], requests: int) -> dict[str, str]:
-    """Send requests from 8 threads, every third untraced; return context → path of the traced ones."""
-    sent: dict[str, str] = {}
-    errors: list[BaseException] = []
-
-    def client(number: int) -> None:
-        chance = random.Random(number)
-        try:
-            for count in range(requests // THREADS):
-                path = chance.choice(sorted(oracle))
-                headers = {}
-                if count % 3:
-                    slug, request = chance.choice(SLUGS), f"t{number}-{count}"
-                    headers = {"X-Profile-Trace": slug, "X-Profile-Request": request}
-                    sent[f"profile:{slug}:{request}"] = path
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-                connection.request("GET", path, headers=headers)
-                connection.getresponse().read()
-                connection.close()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors, errors
-    return sent
-
-
-def recorded(directory: Path) -> dict[str, dict[str, list[int]]]:
-    found: dict[str, dict[str, list[int]]] = {}
-    for slug in SLUGS:
-        path = shards.combine(directory, slug).path
-        assert path is not None
-        for context, files in shards.read_data(path).items():
-            found[context] = {name: sorted(lines) for name, lines in files.items()}
-    return found
-
-
-def compare(
-    sent: dict[str, str], got: dict[str, dict[str, list[int]]], oracle: dict[str, dict[str, list[int]]]
-) -> tuple[float, float, dict[str, object]]:
-    """Return (recall, precision) over all lines of all requests, and the difference of each path that has one."""
-    right = wrong = missing = 0
-    differences: dict[str, object] = {}
-    for context in sent.keys() | got.keys():
-        want = {(name, line) for name, lines in oracle[sent[context]].items() for line in lines}
-        have = {(name, line) for name, lines in got.get(context, {}).items() for line in lines}
-        right += len(want & have)
-        wrong += len(have - want)
-        missing += len(want - have)
-        if want != have:
-            differences[sent[context]] = {
-                "missing": sorted(line for _, line in want - have),
-                "wrong": sorted(line for _, line in have - want),
-            }
-    return right / (right + missing), right / (right + wrong), dict(sorted(differences.items())[:20])
 
 
 @pytest.mark.parametrize("server", [werkzeug, gunicorn])
-@pytest.mark.parametrize("engine", [*(["sysmon"] if sys.version_info >= (3, 12) else []), "ctrace", "pure"])
-def test_every_request_has_exactly_its_own_lines(server, engine, oracle, config, tmp_path):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_request_has_exactly_its_own_lines(server, engine, tmp_path):
     requests = REQUESTS // 4 if engine == "pure" else REQUESTS
     directory = tmp_path / "data"
-    with server(environment(directory, config, engine), tmp_path) as port:
-        sent = fire(port, oracle, requests)
+    with server(environment(directory, engine), tmp_path) as port:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/__covatlas__/status") as answer:
+            assert json.load(answer)["engine"] == engine, "another engine than asked for proves nothing"
+        sent = fire(port, oracle(), requests)
         got = recorded(directory)  # while the server still runs
     assert len(sent) > requests // 2
-    recall, precision, differences = compare(sent, got, oracle)
+    recall, precision, differences = compare(sent, got, oracle())
     assert not differences, json.dumps(differences)
     assert (recall, precision) == (1.0, 1.0)
     assert recorded(directory) == got, "nothing more may come after the answers"

@@ -18,7 +18,7 @@ def main() -> None:
         client.get(path, buffered=True)
     found = {}
     for path in paths:
-        cov = coverage.Coverage(data_file=None, config_file=False, source_pkgs=["tests.exact"])
+        cov = coverage.Coverage(data_file=None, config_file=False, source_pkgs=["tests.exact.app"])
         cov.start()
         module.shared_pool = ThreadPoolExecutor(4)  # coverage.py does not see threads born before its start
         client.get(path, buffered=True)
