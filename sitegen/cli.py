@@ -83,7 +83,13 @@ def _say(message: str) -> None:
 )
 @click.option("--coverage-dir", help="Where the app writes its data. [default: PROFILE_COVERAGE_DIR]")
 @click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
-@click.option("--job-timeout", default=60, show_default=True, help="Seconds to wait for a profile's RQ jobs.")
+@click.option(
+    "--job-timeout",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    help="Seconds to wait for a profile's RQ jobs.",
+)
 def play(slugs: tuple[str, ...], every: bool, base_url: str, trace_code: bool, coverage_dir: str | None,
          profiles: str, job_timeout: int) -> None:  # fmt: skip
     """Replay recorded profiles against a running app."""
@@ -165,9 +171,9 @@ def _build_options(given: dict[str, Any]) -> BuildOptions:
 @_with_build_options
 def build(**given: Any) -> None:
     """Build the site from source and profile data; only what changed is written."""
-    from rich.console import Console
+    from sitegen.site import build_site  # first: what is missing without `site` must not be called `play`
 
-    from sitegen.site import build_site
+    from rich.console import Console  # isort: skip
 
     options = _build_options(given)
     with Console(stderr=True).status("Building the site"):  # shows itself on a terminal only
