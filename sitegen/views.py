@@ -98,7 +98,8 @@ class ProfileRow:
     def trouble(self) -> str | None:
         """Return why this profile's cells must be read with care, None if they need not."""
         if self.head.status == "failed":
-            return "its playback failed"
+            # Damaged data makes a profile failed too, whatever became of its playback.
+            return f"failed, {self.head.problems[0]}" if self.head.problems else "its playback failed"
         if self.head.problems:
             return self.head.problems[0]
         if self.stale:
