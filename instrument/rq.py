@@ -6,14 +6,15 @@ off a TracedJob is a Job.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.exceptions import RedisError
+from rq.exceptions import DeserializationError
 from rq.job import Job
+from rq.timeouts import BaseTimeoutException
 
 from instrument.errors import CovatlasError
 from instrument.settings import is_enabled
@@ -41,12 +42,14 @@ class TracedJob(Job):
                 tag = {"slug": trace.slug, "request": trace.request}
                 if self.meta.get(META) != tag:
                     self.meta[META] = tag
-                    JobIndex(self.connection).add(trace.slug, trace.request, self.id, str(self.func_name))
+                    JobIndex(self.connection).add(trace.slug, trace.request, self.id, self._function())
         return super().to_dict(include_meta=include_meta, include_result=include_result)
 
     def restore(self, raw_data: Any) -> Any:
         """Load the job; a worker does this before it forks, so tracing is set up once and not in every work-horse."""
-        _runtime()
+        runtime = _runtime()
+        if runtime is not None:
+            runtime.job_loaded()
         return super().restore(raw_data)
 
     def perform(self) -> Any:
@@ -58,13 +61,11 @@ class TracedJob(Job):
             trace = runtime.open_job(str(tag.get("slug")), str(tag.get("request")), self.id)
         if runtime is None or trace is None:
             return super().perform()
-        # The job's module is imported outside the trace: every work-horse imports anew, whatever profile it serves.
-        with contextlib.suppress(Exception):  # perform meets the same error, in RQ's hands
-            self.func  # noqa: B018
         index = JobIndex(self.connection)
-        index.attempt(trace.slug, self.id)
         outcome = "failed"
         try:
+            self._import()
+            index.attempt(trace.slug, self.id)
             with runtime.tracer.section(trace):
                 result = super().perform()
             outcome = "finished"
@@ -72,6 +73,21 @@ class TracedJob(Job):
         finally:
             runtime.tracer.end(trace)
             index.outcome(trace.slug, self.id, outcome)
+
+    def _import(self) -> None:
+        """Import the job's module outside the trace: every work-horse imports anew, whatever profile it serves."""
+        try:
+            self.func  # noqa: B018
+        except BaseTimeoutException:  # the job's time is up: nobody will say so twice
+            raise
+        except Exception:  # perform meets the same error, in RQ's hands
+            pass
+
+    def _function(self) -> str:
+        try:
+            return str(self.func_name)
+        except DeserializationError:
+            return ""
 
 
 class JobIndex:
@@ -104,7 +120,7 @@ class JobIndex:
         """Note that a worker begins to perform the job."""
         entry = self._get(slug, job)
         if entry:
-            self._put(slug, job, {**entry, "attempts": entry["attempts"] + 1, "outcome": ""})
+            self._put(slug, job, {**entry, "attempts": int(entry.get("attempts") or 0) + 1, "outcome": ""})
 
     def outcome(self, slug: str, job: str, outcome: str) -> None:
         """Note how the attempt ended: "finished" or "failed"."""
@@ -153,8 +169,9 @@ class JobIndex:
     def _get(self, slug: str, job: str) -> dict[str, Any] | None:
         try:
             value = self._redis.hget(_KEY + slug, job)
-            return json.loads(value) if value else None  # type: ignore[arg-type]
-        except RedisError as error:
+            entry = json.loads(value) if value else None  # type: ignore[arg-type]
+            return entry if isinstance(entry, dict) else None
+        except (RedisError, ValueError) as error:
             log.warning("covatlas: the job index cannot be read: %s", error)
             return None
 

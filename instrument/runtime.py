@@ -126,6 +126,7 @@ class Runtime:
     def after_fork(self) -> None:
         """Go on in a forked child with a journal of its own."""
         self._stopping = threading.RLock()
+        self._jobs_loaded = 0
         self.journal.after_fork()
         self.tracer.forget()
         if current() is not None:
