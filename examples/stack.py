@@ -64,6 +64,22 @@ def redis_binary() -> str:
     )
 
 
+def given_redis() -> str | None:
+    """Return REDIS_URL, None where it is not set; raise CovatlasError where no Redis answers there."""
+    import redis
+
+    url = os.environ.get("REDIS_URL")
+    if not url:
+        return None
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CovatlasError(f"REDIS_URL={url!r} does not lead to a Redis ({reason}); mend or unset it") from None
+    return url
+
+
 def listening_socket(port: int) -> socket.socket:
     """Return a socket that listens on 127.0.0.1:`port` (0: any free port), for the server to inherit."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -149,7 +165,7 @@ class Stack:
 
     def _start_all(self) -> None:
         if self.spec.queues:
-            self.redis_url = os.environ.get("REDIS_URL") or self._start_redis()
+            self.redis_url = given_redis() or self._start_redis()
         self._start_server()
         if self.spec.queues:
             self._start_rq_workers()

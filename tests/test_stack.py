@@ -133,6 +133,16 @@ def test_redis_of_the_environment_is_used_and_left_running(home: Path, monkeypat
         assert redis.Redis.from_url(owner.redis_url).ping()
 
 
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "nonsense"])
+def test_redis_of_the_environment_that_does_not_answer_is_one_sentence(
+    home: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    with pytest.raises(CovatlasError, match=f"REDIS_URL={url!r}") as caught, Stack("watershed"):
+        pass
+    assert "\n" not in str(caught.value)
+
+
 def test_redis_of_a_wheel_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     binary = Path(redis_binary())
