@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -96,8 +97,9 @@ def site_dir(options: argparse.Namespace) -> Path:
 
 
 def coverage_dir(app: str) -> Path:
-    """Return the directory of the app's data: outside the tree, and none that anybody else uses."""
-    return settings.coverage_dir() / f"covatlas-example-{app}"
+    """Return the directory of the app's data: outside the tree, and this clone's own (it is emptied before a run)."""
+    clone = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    return settings.coverage_dir() / f"covatlas-example-{app}-{clone}"
 
 
 def source_dir(app: str) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from examples import site
 from examples.stack import ROOT
 from tests.test_stack import living
 
@@ -38,7 +39,15 @@ def test_httpbin_is_played_and_published(tmp_path: Path) -> None:
     pages = sorted(path.stem for path in (tmp_path / "site" / "profiles").glob("*.html"))
     assert {"cookies", "formats", "methods", "order-pizza", "statuses", "streams"} <= set(pages)
     assert "httpbin.core" in (tmp_path / "site" / "profiles" / "streams.html").read_text("utf-8")
-    assert (tmp_path / "data" / "covatlas" / "profiles" / "covatlas-example-httpbin" / "streams.coverage").is_file()
+    (directory,) = (tmp_path / "data" / "covatlas" / "profiles").glob("covatlas-example-httpbin-*")
+    assert (directory / "streams.coverage").is_file()
+
+
+def test_another_clone_has_data_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = site.coverage_dir("watershed")
+    assert site.coverage_dir("watershed") == mine
+    monkeypatch.setattr(site, "ROOT", ROOT / "another-clone")
+    assert site.coverage_dir("watershed") != mine
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
