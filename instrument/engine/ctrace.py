@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from types import FrameType
+from types import FrameType, MemberDescriptorType
 from typing import Any
 
 from coverage.disposition import disposition_init
@@ -18,6 +18,24 @@ def _nothing(*_args: Any) -> None:
     """Stand in for callbacks that never matter here; CTracer calls them without looking at the answer."""
 
 
+# Every member of a CTracer; one that a newer coverage.py adds is set to None, and a test asks for its meaning.
+MEMBERS: dict[str, Any] = {
+    "data": None,  # of each tracer
+    "should_trace": None,  # of each engine
+    "should_trace_cache": None,
+    "check_include": _nothing,
+    "should_start_context": None,
+    "switch_context": None,
+    "concur_id_func": None,
+    "file_tracers": {},
+    "disable_plugin": _nothing,
+    "trace_arcs": False,
+    "warn": _nothing,
+    "lock_data": int,  # must be C functions: Python ones cost half of the speed
+    "unlock_data": int,
+}
+
+
 class CTraceEngine:
     """Collect lines with CTracer; a trace inside a trace on the same thread swaps the tracer's data."""
 
@@ -27,6 +45,9 @@ class CTraceEngine:
         self._decide = decide
         self._cache: dict[str, Any] = {}
         self._thread = threading.local()
+        known = dict(MEMBERS, should_trace=self._should_trace, should_trace_cache=self._cache)
+        unknown = dict.fromkeys(name for name, kind in vars(CTracer).items() if isinstance(kind, MemberDescriptorType))
+        self._members = tuple({**unknown, **known}.items())
 
     def open(self, lines: Lines) -> None:
         """Do nothing: a thread's tracer starts when it enters."""
@@ -77,21 +98,11 @@ class CTraceEngine:
         tracer.stop()
 
     def _tracer(self, lines: Lines) -> Any:
-        # Every member is set: CTracer dereferences them without a look.
         tracer = CTracer()
+        # Every member is set: CTracer dereferences them without a look.
+        for name, value in self._members:
+            setattr(tracer, name, value)
         tracer.data = lines
-        tracer.should_trace = self._should_trace
-        tracer.should_trace_cache = self._cache
-        tracer.check_include = _nothing
-        tracer.should_start_context = None
-        tracer.switch_context = None
-        tracer.concur_id_func = None
-        tracer.file_tracers = {}
-        tracer.disable_plugin = _nothing
-        tracer.trace_arcs = False
-        tracer.warn = _nothing
-        tracer.lock_data = int  # must be C functions: Python ones cost half of the speed
-        tracer.unlock_data = int
         return tracer
 
     def _should_trace(self, filename: str, frame: FrameType) -> Any:

@@ -135,7 +135,10 @@ class SysmonEngine:
                 # The last step, and no thread switch within it: a trace that was opened since we looked must get its
                 # line, and so must one that woke the code.
                 return disable if self._active is active and parking.stamp is stamp else None
+            except RecursionError:  # the app is at its limit, and will say so itself
+                return None
             except Exception as error:  # it would surface in the app's own code, in untraced requests too
+                dirty[id(code)] = code
                 return self._fail(error)
 
         return line
@@ -154,7 +157,9 @@ class SysmonEngine:
                     self._paths[key] = path
                     monitoring.set_local_events(self.tool, code, monitoring.events.LINE)
                 return monitoring.DISABLE
-            except Exception as error:  # as above
+            except RecursionError:  # as above; the next start decides
+                return None
+            except Exception as error:
                 return self._fail(error)
 
         return start
