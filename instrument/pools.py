@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from instrument.forks import flush_on_sigterm
 from instrument.trace import Trace, Tracer, current, outside
 
 log = logging.getLogger("covatlas")
@@ -146,8 +145,6 @@ def _joined(tracer: Tracer, trace: Trace | None, key: tuple[str, str, str | None
         finally:
             tracer.release(trace)
         return
-    if multiprocessing.parent_process() is not None:
-        flush_on_sigterm(tracer)
     again = tracer.open(*key)
     last = getattr(_last, "trace", None)
     if last is not None and (last.slug, last.request, last.job) == key:

@@ -129,8 +129,7 @@ class Runtime:
         self._jobs_loaded = 0
         self.journal.after_fork()
         self.tracer.forget()
-        if current() is not None:
-            flush_on_sigterm(self.tracer)
+        flush_on_sigterm(self.tracer, inside=current() is not None)
         self.grace.after_fork()
 
     def _allows(self, slug: str) -> bool:
