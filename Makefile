@@ -35,7 +35,7 @@ test-all:
 	  python=$$(for candidate in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
 	    $$candidate -c 'import sys; print(sys.executable)' 2>/dev/null && break; done || true); \
 	  if [ -z "$$python" ]; then echo "CPython $$version is not on this machine"; continue; fi; \
-	  echo "== CPython $$version"; $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
+	  echo "== CPython $$version"; COVATLAS_WHOLE=1 $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
 	done
 
 lint: $(INSTALLED)

@@ -82,6 +82,8 @@ def _symbol(symbol: Symbol) -> dict[str, Any]:
         "async": symbol.is_async,
         "statements": lines_of(symbol.statements),
         "body": lines_of(symbol.body),
+        "branches": symbol.branches,
+        "digest": symbol.digest,
     }
 
 

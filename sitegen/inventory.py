@@ -1,7 +1,7 @@
 """Source bytes → FileInventory: what a file defines, found without running it.
 
-Statements, excluded lines, multi-line statements and region lines are coverage.py's own (its parser is the engine, so
-they are exact by construction); names, kinds and spans come from `ast` over the same text.
+Statements, excluded lines, statements of many lines and regions are exactly coverage.py's (`coverage_lines`,
+`regions`); names, kinds, spans and digests come from one syntax tree of the same text.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import ast
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from coverage.exceptions import CoverageException
-from coverage.parser import PythonParser
 from coverage.phystokens import source_encoding
-from coverage.regions import STATEMENT_FIELDS, code_regions
 
-from sitegen.model import FileInventory, Inventory, Kind, Symbol, mask_of
+from sitegen.astdigest import read_facts
+from sitegen.coverage_lines import docstring_of, find_lines
+from sitegen.model import FileInventory, Inventory, Kind, Symbol
+from sitegen.one_liners import find_one_liners
+from sitegen.regions import Definition, definitions, find_regions
+from sitegen.scan import one_line
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _PROPERTIES = frozenset({"property", "cached_property", "abstractproperty"})
 _ACCESSORS = frozenset({"getter", "setter", "deleter"})
 # What decoding, `ast`, `tokenize` and the compiler raise for text that is no Python (RecursionError: nested too deep).
@@ -105,56 +106,65 @@ def _clean(text: str) -> str:
 
 
 class _Reader:
-    """Walks the definitions of one file beside coverage.py's parse of the same text."""
+    """Walks the definitions of one file; masks of lines are those of coverage.py's regions."""
 
     def __init__(self, path: str, module: str, text: str, exclude: str) -> None:
         self.path, self.module, self.text = path, module, text
         self.tree = ast.parse(text)
-        self.parser = PythonParser(text=text, filename=path, exclude=exclude)
-        self.parser.parse_source()
-        self.statements = mask_of(self.parser.statements)
-        # Two definitions cannot start on one line, so the position names a region; its dotted name does not.
-        self.regions = {(region.kind, region.start): mask_of(region.lines) for region in code_regions(text)}
+        self.facts = read_facts(self.tree)
+        self.lines = find_lines(text, self.tree, path, exclude, fstrings=self.facts.fstrings)
+        self.regions = find_regions(self.tree)
 
     def read(self, digest: str) -> FileInventory:
-        inner, body = self._children(self.tree, self.module, "module")
-        last = max(1, self.text.count("\n"))
-        doc = self._doc(self.tree)
+        inner, body, branches = self._children(self.tree, self.module, "module")
+        lines = self.lines
         top = Symbol(
-            self.module, _leaf(self.module), "module", None, 1, last, doc, (), False, self.statements, body
-        )  # fmt: skip
-        multiline = tuple(sorted((line, first) for line, first in self.parser.multiline_map.items() if line != first))
+            id=self.module,
+            name=_leaf(self.module),
+            kind="module",
+            parent=None,
+            first=1,
+            last=max(1, self.text.count("\n")),
+            doc=_doc(self.tree),
+            decorators=(),
+            is_async=False,
+            statements=lines.statements,
+            body=body,
+            branches=branches + self._branches(self.tree),
+            digest=self.facts.digests[self.tree],
+        )
         return FileInventory(
             path=self.path,
             module=self.module,
             digest=digest,
-            statements=self.statements,
-            excluded=mask_of(self.parser.excluded),
-            multiline=multiline,
+            statements=lines.statements,
+            excluded=lines.excluded,
+            spans=lines.spans,
             symbols=(top, *inner),
-            docstrings=mask_of(self.parser.first_lines(self.parser.raw_docstrings)),
+            docstrings=lines.docstrings,
+            one_liners=find_one_liners(self.tree, lines.spans),
         )
 
-    def _children(self, node: ast.AST, parent: str, parent_kind: Kind) -> tuple[list[Symbol], int]:
-        """Return the symbols inside `node` in source order and the bodies of all functions among them."""
+    def _children(self, node: ast.AST, parent: str, parent_kind: Kind) -> tuple[list[Symbol], int, int]:
+        """Return the symbols inside `node` in source order, the bodies of all functions among them, their branches."""
         found: list[Symbol] = []
-        bodies = 0
+        bodies = branches = 0
         seen: Counter[str] = Counter()
         nested = parent_kind not in ("module", "class")
-        for child in sorted(_definitions(node), key=lambda child: child.lineno):
+        for child in sorted(definitions(node), key=lambda child: child.lineno):
             seen[child.name] += 1
             twin = f"~{seen[child.name]}" if seen[child.name] > 1 else ""
             name = f"{parent}.{'<locals>.' if nested else ''}{child.name}{twin}"
             kind = _kind(child, parent_kind)
-            inner, inside = self._children(child, name, kind)
-            symbol = self._symbol(child, name, parent, kind, inside)
+            inner, inside, below = self._children(child, name, kind)
+            symbol = self._symbol(child, name, parent, kind, inside, below)
             bodies |= inside | symbol.body
+            branches += below + self._branches(child)
             found += [symbol, *inner]
-        return found, bodies
+        return found, bodies, branches
 
-    def _symbol(self, node: _Definition, name: str, parent: str, kind: Kind, inside: int) -> Symbol:
-        region = self.regions["class" if kind == "class" else "function", node.lineno]
-        statements = region & self.statements
+    def _symbol(self, node: Definition, name: str, parent: str, kind: Kind, inside: int, below: int) -> Symbol:
+        statements = self.regions[node] & self.lines.statements
         first = min((item.lineno for item in node.decorator_list), default=node.lineno)
         # A statement stands at its first line, so what shares lines with the signature stands at the `def` line.
         body = statements & (inside if kind == "class" else ~(1 << node.lineno))
@@ -165,30 +175,48 @@ class _Reader:
             parent=parent,
             first=first,
             last=node.end_lineno or node.lineno,
-            doc=self._doc(node),
-            decorators=tuple(_clean(ast.unparse(item)) for item in node.decorator_list),
+            doc=_doc(node),
+            decorators=tuple(self._decorator(item) for item in node.decorator_list),
             is_async=isinstance(node, ast.AsyncFunctionDef),
             statements=statements,
             body=body,
+            branches=self._branches(node) + (below if kind == "class" else 0),
+            digest=self.facts.digests[node],
         )
 
-    @staticmethod
-    def _doc(node: ast.Module | _Definition) -> str:
-        doc = (ast.get_docstring(node) or "").strip()
-        return _clean(doc.split("\n", 1)[0].strip())
+    def _branches(self, node: ast.AST) -> int:
+        """Return how many branches are a definition's own, without excluded ones and nested definitions'."""
+        excluded = self.lines.excluded
+        return sum(not excluded >> line & 1 for line in self.facts.branches[node])
+
+    def _decorator(self, node: ast.expr) -> str:
+        """Return a decorator as written, on one line: what `ast.unparse` makes of it differs between versions."""
+        if isinstance(node, ast.Name):
+            return node.id
+        return _clean(one_line(self._segment(node)))
+
+    def _segment(self, node: ast.expr) -> str:
+        lines = self.text_lines[node.lineno - 1 : node.end_lineno]
+        # Columns are offsets into the line's UTF-8.
+        lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()
+        lines[0] = lines[0].encode()[node.col_offset :].decode()
+        return "\n".join(lines)
+
+    @cached_property
+    def text_lines(self) -> list[str]:
+        return self.text.split("\n")
 
 
-def _definitions(node: ast.AST) -> Iterator[_Definition]:
-    """Yield the functions and classes whose nearest enclosing definition is `node`."""
-    for field in STATEMENT_FIELDS:
-        for child in getattr(node, field, ()):
-            if isinstance(child, _Definition):
-                yield child
-            else:
-                yield from _definitions(child)
+def _doc(node: ast.Module | Definition) -> str:
+    """Return the first line of a docstring, as `inspect.cleandoc` would show it."""
+    doc = docstring_of(node)
+    if doc is None:
+        return ""
+    assert isinstance(doc.value, ast.Constant)
+    return _clean(doc.value.value.expandtabs().strip().split("\n", 1)[0].strip())
 
 
-def _kind(node: _Definition, parent: Kind) -> Kind:
+def _kind(node: Definition, parent: Kind) -> Kind:
     if isinstance(node, ast.ClassDef):
         return "class"
     if parent != "class":

@@ -6,7 +6,7 @@ Paths are posix, relative to the parent of the package directory: `pkg/climate.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,20 +16,16 @@ Kind = Literal["module", "class", "function", "method", "property"]
 
 def mask_of(lines: Iterable[int]) -> int:
     """Return the bit mask of an iterable of line numbers: `{1, 3}` is `0b1010`."""
-    mask = 0
+    lines = lines if isinstance(lines, Collection) else list(lines)
+    data = bytearray(max(lines, default=0) // 8 + 1)  # in linear time, unlike setting bits one by one
     for line in lines:
-        mask |= 1 << line
-    return mask
+        data[line >> 3] |= 1 << (line & 7)
+    return int.from_bytes(data, "little")
 
 
 def lines_of(mask: int) -> list[int]:
     """Return the sorted line numbers of a bit mask: `0b1010` is `[1, 3]`."""
-    lines = []
-    while mask:
-        low = mask & -mask
-        lines.append(low.bit_length() - 1)
-        mask ^= low
-    return lines
+    return [line for line, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
 
 
 # ── inputs ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,13 +95,17 @@ class Symbol:
     is_async: bool
     statements: int
     body: int
+    branches: int = 0  # places where the run may go on in more than one way, counted where statements are counted
+    digest: str = ""  # of the syntax tree without positions; comments, blank and moved lines do not change it
 
 
 @dataclass(frozen=True, slots=True)
 class FileInventory:
     """What one source file defines; `symbols` in source order, the module first.
 
-    `multiline` maps each line of a multi-line statement to its first line, as coverage.py's `first_line` does.
+    `spans` are (first, last) of every statement of many lines: each line stands for the first, as coverage.py's
+    `first_line` says. `one_liners` are the functions whose body begins on a signature line: (line of the `def`,
+    witnesses: lines that run before it whenever it is defined).
     A file that does not parse has `problem` set and only its module symbol. `docstrings` are the first lines of
     docstrings: they may run, but are no statements.
     """
@@ -115,10 +115,16 @@ class FileInventory:
     digest: str  # sha256 of the file's bytes
     statements: int
     excluded: int
-    multiline: tuple[tuple[int, int], ...]
+    spans: tuple[tuple[int, int], ...]
     symbols: tuple[Symbol, ...]
     problem: str | None = None
     docstrings: int = 0
+    one_liners: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+    @property
+    def multiline(self) -> tuple[tuple[int, int], ...]:
+        """Return (line, first line) of each later line of a statement of many lines, sorted."""
+        return tuple((line, first) for first, last in self.spans for line in range(first + 1, last + 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,9 @@ def test_gaps_inventory_and_build(data: dict[str, bytes]) -> None:
     assert [file["path"] for file in files] == ["pkg/a.py", "pkg/b.py", "pkg/bad.py"]
     assert files[0]["statements"] == [2, 3, 5, 6, 7, 10, 11, 12]
     assert files[2]["problem"].startswith("pkg/bad.py: cannot be read as Python")
+    assert files[0]["symbols"][2].pop("branches") == 0
+    digest = files[0]["symbols"][2].pop("digest")
+    assert len(digest) == 32 and digest != files[0]["symbols"][1]["digest"]
     assert files[0]["symbols"][2] == {
         "id": "pkg.a.Climate.build", "name": "build", "kind": "method", "parent": "pkg.a.Climate", "doc": "",
         "line_span": [5, 10], "decorators": ["staticmethod"], "async": True, "statements": [7, 10], "body": [7, 10],
