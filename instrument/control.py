@@ -39,7 +39,7 @@ def status() -> Response:
     if runtime is None:
         return jsonify(enabled=False, problem=failure() or "the flag is off")
     directory = runtime.settings.coverage_dir
-    jobs, pending = _pending(runtime)
+    jobs, pending, untraced = _counted_jobs(runtime)
     live = boards(directory)
     open_traces: Counter[str] = Counter()
     for board in live:
@@ -57,6 +57,7 @@ def status() -> Response:
         shards=shard_counts(directory),
         refused=max(runtime.refused, sum(board.refused for board in live)),
         jobs=jobs,
+        untraced_jobs=untraced,
     )
 
 
@@ -127,10 +128,11 @@ def _index(runtime: Runtime) -> Any:
     return JobIndex.connect(current_app.config.get("REDIS_URL") or runtime.settings.redis_url)
 
 
-def _pending(runtime: Runtime) -> tuple[str, dict[str, int]]:
+def _counted_jobs(runtime: Runtime) -> tuple[str, dict[str, int], dict[str, int]]:
+    """Return where jobs are counted, those that are pending and those that run without their trace, per slug."""
     index = _index(runtime)
     if index is None:
-        return "none", {}
+        return "none", {}, {}
     if isinstance(index, str):
-        return f"unknown: {index}", {}
-    return "redis", index.pending()
+        return f"unknown: {index}", {}, {}
+    return "redis", index.pending(), index.untraced()

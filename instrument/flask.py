@@ -71,6 +71,10 @@ class TraceRequests:
         if trace is None:
             return self.app(environ, start_response)
         environ[_MARK] = True
+        if "rq.job" in sys.modules:
+            from instrument.rq import watch
+
+            watch(self.runtime)
         tracer = self.runtime.tracer
         sending = Sending(tracer, trace, head=environ.get("REQUEST_METHOD") == "HEAD")
 

@@ -1,4 +1,4 @@
-"""RQ: one Job class that carries the trace from the enqueue side to the worker side, and the index of traced jobs.
+"""RQ: one Job class that carries the trace from the enqueue side to the worker side.
 
 The app sets `Queue.job_class = TracedJob`, the worker runs with `RQ_JOB_CLASS=instrument.rq.TracedJob`. With the flag
 off a TracedJob is a Job.
@@ -6,60 +6,72 @@ off a TracedJob is a Job.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
-from redis.exceptions import RedisError
 from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.timeouts import BaseTimeoutException
 
 from instrument.errors import CovatlasError
+from instrument.jobs import FIELD, JobIndex
 from instrument.settings import is_enabled
 
 if TYPE_CHECKING:
     from instrument.runtime import Runtime
+    from instrument.trace import Trace
 
+__all__ = ["JobIndex", "TracedJob", "UntracedJob", "watch"]
 log = logging.getLogger("covatlas")
-META = "profile_trace"
-_KEY = "covatlas:jobs:"
-_TTL = 7 * 24 * 3600
-_DONE = frozenset({"finished", "failed", "stopped", "canceled"})
+_WAITING = frozenset({"queued", "scheduled", "deferred", "rate_limited"})
+_watching = False
+_said = False
+
+
+class UntracedJob(CovatlasError):
+    """Fail an enqueue or a job, in strict mode, that would run without its trace."""
 
 
 class TracedJob(Job):
     """A Job that remembers the slug and request which enqueued it, and traces itself when it is performed."""
 
+    _tag: str | None = None  # JSON of slug and request; "" if an untraced caller enqueued it, None if nobody said
+    _seen: tuple[str, Any] | None = None  # where it was when it was last loaded or saved; None for a new job
+
     def to_dict(self, include_meta: bool = True, include_result: bool = True) -> dict[str, Any]:
         """Serialise the job; every way to enqueue comes by here, so this is where the trace is written down."""
-        if _runtime() is not None:
-            from instrument.trace import current
-
-            trace = current()
-            if trace is not None:
-                tag = {"slug": trace.slug, "request": trace.request}
-                if self.meta.get(META) != tag:
-                    self.meta[META] = tag
-                    JobIndex(self.connection).add(trace.slug, trace.request, self.id, self._function())
-        return super().to_dict(include_meta=include_meta, include_result=include_result)
+        runtime = _runtime()
+        if runtime is None:
+            return super().to_dict(include_meta=include_meta, include_result=include_result)
+        self._note()
+        found = super().to_dict(include_meta=include_meta, include_result=include_result)
+        if self._tag is not None:
+            found[FIELD] = self._tag
+        return found
 
     def restore(self, raw_data: Any) -> Any:
         """Load the job; a worker does this before it forks, so tracing is set up once and not in every work-horse."""
         runtime = _runtime()
+        result = super().restore(raw_data)
         if runtime is not None:
             runtime.job_loaded()
-        return super().restore(raw_data)
+            raw = raw_data.get(FIELD.encode(), raw_data.get(FIELD))
+            self._tag = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+            self._seen = _place(self)
+        return result
 
     def perform(self) -> Any:
         """Run the job inside its trace; its lines are on disk when this returns or raises."""
         runtime = _runtime()
-        tag = self.meta.get(META)
-        trace = None
-        if runtime is not None and isinstance(tag, dict):
-            trace = runtime.open_job(str(tag.get("slug")), str(tag.get("request")), self.id)
-        if runtime is None or trace is None:
+        if runtime is None or self._tag == "":
+            return super().perform()
+        trace = self._open(runtime)
+        if trace is None:
+            self._without(runtime)
             return super().perform()
         index = JobIndex(self.connection)
         outcome = "failed"
@@ -74,6 +86,88 @@ class TracedJob(Job):
             runtime.tracer.end(trace)
             index.outcome(trace.slug, self.id, outcome)
 
+    @property
+    def success_callback(self) -> Any:
+        """Return RQ's callback; it runs as a part of the job's trace."""
+        return self._followed(super().success_callback)
+
+    @property
+    def failure_callback(self) -> Any:
+        """Return RQ's callback; it runs as a part of the job's trace."""
+        return self._followed(super().failure_callback)
+
+    @property
+    def stopped_callback(self) -> Any:
+        """Return RQ's callback; it runs as a part of the job's trace."""
+        return self._followed(super().stopped_callback)
+
+    def _note(self) -> None:
+        """Write down who enqueues the job; a mere save changes nothing, and a dependent stays its maker's."""
+        from instrument.trace import current
+
+        trace = current()
+        place = _place(self)
+        if not _is_enqueued(self._seen, place):
+            return
+        waited = self._seen is not None and self._seen[0] == "deferred"
+        new = self._seen is None
+        self._seen = place
+        if waited and self._tag:
+            return
+        if trace is None:
+            if new and not self._tag:
+                self._tag = ""  # over what an earlier job of this id has left in its hash
+            return
+        tag = json.dumps({"request": trace.request, "slug": trace.slug})
+        if tag != self._tag:
+            self._tag = tag
+            JobIndex(self.connection).add(trace.slug, trace.request, self.id, _function(self))
+
+    def _open(self, runtime: Runtime) -> Trace | None:
+        if not self._tag:
+            return None
+        try:
+            tag = json.loads(self._tag)
+            slug, request = str(tag["slug"]), str(tag["request"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return runtime.open_job(slug, request, self.id)
+
+    def _without(self, runtime: Runtime) -> None:
+        """Count a job that a traced request has enqueued and that has lost its tag; in strict mode it fails."""
+        if runtime.problem is not None:
+            return
+        index = JobIndex(self.connection)
+        slug = index.owner(self.id)
+        if slug is not None and not self._tag:
+            index.lose(slug, self.id)
+            _complain(runtime, f"job {self.id} of profile {slug} has lost its tag in Redis, so it is not traced: "
+                      f"whoever rewrites its hash must keep the field {FIELD!r}")  # fmt: skip
+
+    def _followed(self, callback: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        runtime = _runtime()
+        if callback is None or runtime is None or not self._tag:
+            return callback
+
+        @functools.wraps(callback)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._again(runtime):
+                return callback(*args, **kwargs)
+
+        return call
+
+    @contextmanager
+    def _again(self, runtime: Runtime) -> Iterator[None]:
+        trace = self._open(runtime)
+        if trace is None:
+            yield
+            return
+        try:
+            with runtime.tracer.section(trace):
+                yield
+        finally:
+            runtime.tracer.end(trace)
+
     def _import(self) -> None:
         """Import the job's module outside the trace: every work-horse imports anew, whatever profile it serves."""
         try:
@@ -83,104 +177,68 @@ class TracedJob(Job):
         except Exception:  # perform meets the same error, in RQ's hands
             pass
 
-    def _function(self) -> str:
-        try:
-            return str(self.func_name)
-        except DeserializationError:
-            return ""
+
+def watch(runtime: Runtime) -> None:
+    """Notice plain jobs that a traced request enqueues, from now on: their worker could not trace them."""
+    global _watching
+    if _watching:
+        return
+    _watching = True
+    to_dict, restore = Job.to_dict, Job.restore
+
+    @functools.wraps(restore)
+    def noted_restore(self: Job, raw_data: Any) -> Any:
+        result = restore(self, raw_data)
+        self.__dict__["_covatlas_seen"] = _place(self)
+        return result
+
+    @functools.wraps(to_dict)
+    def noted_to_dict(self: Job, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(self, TracedJob):
+            _notice(runtime, self)
+        return to_dict(self, *args, **kwargs)
+
+    Job.restore, Job.to_dict = noted_restore, noted_to_dict  # type: ignore[method-assign]
 
 
-class JobIndex:
-    """The traced jobs of each slug in Redis, so that any process of the app can tell what is pending.
+def _notice(runtime: Runtime, job: Job) -> None:
+    from instrument.trace import current
 
-    One hash per slug: job id → JSON `{"request", "function", "attempts", "outcome"}`. RQ's own status decides while
-    the job exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
-    """
+    trace = current()
+    if trace is None or runtime.problem is not None:
+        return
+    place = _place(job)
+    if _is_enqueued(job.__dict__.get("_covatlas_seen"), place):
+        job.__dict__["_covatlas_seen"] = place
+        if not runtime.settings.strict:
+            JobIndex(job.connection).add(trace.slug, trace.request, job.id, _function(job), traced=False)
+        _complain(runtime, f"{_function(job)} was enqueued by profile {trace.slug} as a plain RQ job, so it is not "
+                  "traced: set Queue.job_class = TracedJob, from instrument.rq")  # fmt: skip
 
-    def __init__(self, connection: Redis) -> None:
-        self._redis = connection
 
-    @classmethod
-    def connect(cls, url: str | None) -> JobIndex | str:
-        """Return the index at `url`, or a sentence why it cannot be read."""
-        if not url:
-            return "no Redis is named: set PROFILE_COVERAGE_REDIS_URL, or REDIS_URL in the app's config"
-        try:
-            connection = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5)
-            connection.ping()
-        except (RedisError, ValueError) as error:
-            return f"Redis does not answer ({error})"
-        return cls(connection)
+def _complain(runtime: Runtime, sentence: str) -> None:
+    global _said
+    if runtime.settings.strict:
+        raise UntracedJob(sentence)
+    if not _said:
+        _said = True
+        log.warning("covatlas: %s (PROFILE_COVERAGE_STRICT=1 makes this an error)", sentence)
 
-    def add(self, slug: str, request: str, job: str, function: str) -> None:
-        """Note a job that is about to be enqueued."""
-        self._put(slug, job, {"request": request, "function": function, "attempts": 0, "outcome": ""})
 
-    def attempt(self, slug: str, job: str) -> None:
-        """Note that a worker begins to perform the job."""
-        entry = self._get(slug, job)
-        if entry:
-            self._put(slug, job, {**entry, "attempts": int(entry.get("attempts") or 0) + 1, "outcome": ""})
+def _place(job: Job) -> tuple[str, Any]:
+    status = job._status
+    return (str(getattr(status, "value", status)), job.enqueued_at)
 
-    def outcome(self, slug: str, job: str, outcome: str) -> None:
-        """Note how the attempt ended: "finished" or "failed"."""
-        entry = self._get(slug, job)
-        if entry:
-            self._put(slug, job, {**entry, "outcome": outcome})
 
-    def jobs(self, slug: str) -> list[dict[str, Any]]:
-        """Return the slug's jobs, sorted by request and id, each with RQ's status, attempts and whether it is done."""
-        entries = {
-            (key.decode() if isinstance(key, bytes) else key): json.loads(value)
-            for key, value in self._redis.hgetall(_KEY + slug).items()  # type: ignore[union-attr]
-        }
-        ids = sorted(entries)
-        pipeline = self._redis.pipeline(transaction=False)
-        for job in ids:
-            pipeline.hget(Job.key_for(job), "status")
-        found = []
-        for job, raw in zip(ids, pipeline.execute(), strict=True):
-            entry = entries[job]
-            status = raw.decode() if isinstance(raw, bytes) else raw
-            if status is None:  # deleted or expired: what the worker noted is all there is
-                status = entry["outcome"] or "canceled"
-            found.append(
-                {
-                    "id": job,
-                    "request": entry["request"],
-                    "function": entry["function"],
-                    "attempts": entry["attempts"],
-                    "status": status,
-                    "done": status in _DONE,
-                }
-            )
-        return sorted(found, key=lambda item: (item["request"], item["id"]))
+def _is_enqueued(seen: tuple[str, Any] | None, place: tuple[str, Any]) -> bool:
+    return seen is None or (place != seen and place[0] in _WAITING)
 
-    def pending(self) -> dict[str, int]:
-        """Return the number of jobs that are not done, per slug that has any."""
-        counts = {}
-        for key in self._redis.scan_iter(match=_KEY + "*"):
-            slug = (key.decode() if isinstance(key, bytes) else key).removeprefix(_KEY)
-            count = sum(not job["done"] for job in self.jobs(slug))
-            if count:
-                counts[slug] = count
-        return dict(sorted(counts.items()))
 
-    def _get(self, slug: str, job: str) -> dict[str, Any] | None:
-        try:
-            value = self._redis.hget(_KEY + slug, job)
-            entry = json.loads(value) if value else None  # type: ignore[arg-type]
-            return entry if isinstance(entry, dict) else None
-        except (RedisError, ValueError) as error:
-            log.warning("covatlas: the job index cannot be read: %s", error)
-            return None
-
-    def _put(self, slug: str, job: str, entry: dict[str, Any]) -> None:
-        try:
-            self._redis.hset(_KEY + slug, job, json.dumps(entry))
-            self._redis.expire(_KEY + slug, _TTL)
-        except RedisError as error:
-            log.warning("covatlas: the job index cannot be written: %s", error)
+def _function(job: Job) -> str:
+    try:
+        return str(job.func_name)
+    except DeserializationError:
+        return ""
 
 
 def _runtime() -> Runtime | None:
@@ -191,4 +249,7 @@ def _runtime() -> Runtime | None:
         return None  # the worker's log has the sentence from the first `ensure`, the app's from the extension
     from instrument.runtime import ensure
 
-    return ensure()
+    runtime = ensure()
+    if runtime is not None:
+        watch(runtime)
+    return runtime

@@ -16,6 +16,7 @@ DIRECTORY = "PROFILE_COVERAGE_DIR"
 CONFIG = "PROFILE_COVERAGE_CONFIG"
 DEFAULT_CONFIG = "coverage.profile-playback.ini"
 GRACE_S, MAX_SLUGS, MAX_SHARDS, MAX_BYTES = 60.0, 1000, 10_000, 4 * 1024**3
+STRICT = "PROFILE_COVERAGE_STRICT"
 ENGINES = ("auto", "sysmon", "ctrace", "pure")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False,
           "off": False}  # fmt: skip
@@ -33,6 +34,7 @@ class Settings:
     allow: frozenset[str] | None = None
     redis_url: str | None = None
     commit: str | None = None
+    strict: bool = False
     grace: float = GRACE_S  # seconds that a trace may be held after its main part
     max_slugs: int = MAX_SLUGS
     max_shards: int = MAX_SHARDS
@@ -41,11 +43,15 @@ class Settings:
 
 def is_enabled(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether tracing is asked for; raise CovatlasError for a value that is neither yes nor no."""
-    value = environ.get(FLAG, "")
+    return _switch(environ, FLAG)
+
+
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    value = environ.get(name, "")
     try:
         return _WORDS[value.strip().lower()]
     except KeyError:
-        raise CovatlasError(f"{FLAG}={value!r} is neither on nor off; set it to 1 or 0") from None
+        raise CovatlasError(f"{name}={value!r} is neither on nor off; set it to 1 or 0") from None
 
 
 def coverage_dir(environ: Mapping[str, str] = os.environ) -> Path:
@@ -72,6 +78,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         allow=_allow_list(allow) if allow else None,
         redis_url=environ.get("PROFILE_COVERAGE_REDIS_URL") or environ.get("REDIS_URL") or None,
         commit=environ.get("PROFILE_COVERAGE_COMMIT") or environ.get("GITHUB_SHA") or None,
+        strict=_switch(environ, STRICT),
         grace=_number(environ, "PROFILE_COVERAGE_GRACE", GRACE_S, float),
         max_slugs=int(_number(environ, "PROFILE_COVERAGE_MAX_SLUGS", MAX_SLUGS, int)),
         max_shards=int(_number(environ, "PROFILE_COVERAGE_MAX_SHARDS", MAX_SHARDS, int)),

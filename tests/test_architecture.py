@@ -26,6 +26,7 @@ FLOORS = [
     {"instrument.pools", "instrument.recovery", "instrument.caps", "instrument.grace"},
     {"instrument.propagate", "instrument.shards"},
     {"instrument.runtime"},
+    {"instrument.jobs"},
     {"instrument.rq"},
     {"instrument.control"},
     {"instrument.flask"},

@@ -56,6 +56,7 @@ def test_flag_off_means_nothing_is_there(tmp_path: Path, env: dict[str, str]) ->
             "instrument",
             "instrument.errors",
             "instrument.flask",
+            "instrument.jobs",
             "instrument.rq",
             "instrument.settings",
             "instrument.slug",
