@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sitegen.model import Cell, Certainty, FileCoverage, FileInventory, Symbol, SymbolCoverage
+from sitegen.model import (
+    Cell,
+    Certainty,
+    FileCoverage,
+    FileInventory,
+    Symbol,
+    SymbolCoverage,
+    lines_of,
+    mask_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +26,7 @@ class RawLines:
     lines: int
     failed: bool
     stale: bool
+    called: int = 0  # `def` lines of functions on one line that were called, as `called_lines` finds them
 
 
 class Translator:
@@ -22,23 +34,21 @@ class Translator:
 
     def __init__(self, file: FileInventory) -> None:
         self._statements = file.statements
-        groups: dict[int, int] = {}
-        for line, first in file.multiline:
-            groups[first] = groups.get(first, 0) | 1 << line
-        self._groups = tuple((1 << first, lines) for first, lines in groups.items())
-        self._continued = 0
-        for lines in groups.values():
-            self._continued |= lines
+        self._spans = file.spans
+        continued = bytearray((file.spans[-1][1] if file.spans else 0) // 8 + 1)
+        for first, last in file.spans:
+            for line in range(first + 1, last + 1):
+                continued[line >> 3] |= 1 << (line & 7)
+        self._continued = int.from_bytes(continued, "little")
 
     def first_lines(self, raw: int) -> int:
         """Return the mask with each line of a multi-line statement replaced by the statement's first line."""
         if not raw & self._continued:
             return raw
-        lines = raw & ~self._continued
-        for first, rest in self._groups:
-            if raw & rest:
-                lines |= first
-        return lines
+        later = lines_of(raw & self._continued)
+        # The span of a line is the last that begins before it.
+        firsts = {self._spans[bisect_left(self._spans, (line,)) - 1][0] for line in later}
+        return raw & ~self._continued | mask_of(firsts)
 
     def executed(self, raw: int) -> int:
         """Return the executed statements among the recorded lines."""
@@ -53,6 +63,31 @@ def strangers(file: FileInventory, raw: int) -> int:
     return Translator(file).first_lines(raw) & ~known
 
 
+def called_lines(file: FileInventory, traces: Iterable[int]) -> int:
+    """Return the `def` lines of the functions on one line that one of the traces called, for sure.
+
+    `traces` are the raw lines of the file that each trace (context) ran. Their line ran in a trace that ran not all of
+    the lines that come before whenever the function is defined: so it was not defined there, but called.
+    """
+    if not file.one_liners:
+        return 0
+    found = 0
+    rules = [(1 << head, mask_of(witnesses)) for head, witnesses in file.one_liners if witnesses]
+    translator = Translator(file)
+    for lines in {translator.first_lines(raw) for raw in traces}:
+        for head, witnesses in rules:
+            if lines & head and lines & witnesses != witnesses:
+                found |= head
+    return found
+
+
+def percent_covered(executed: int, statements: int) -> float:
+    """Return how many percent of the statements are executed, as `coverage json` does: 100.0 of none."""
+    if not statements:
+        return 100.0
+    return 100.0 * (executed & statements).bit_count() / statements.bit_count()
+
+
 def attribute(file: FileInventory, recorded: tuple[RawLines, ...]) -> FileCoverage:
     """Return the executed statements of a file and of each of its symbols, per slug.
 
@@ -63,26 +98,26 @@ def attribute(file: FileInventory, recorded: tuple[RawLines, ...]) -> FileCovera
     for raw in sorted(recorded, key=lambda raw: raw.slug):
         executed = translator.executed(raw.lines)
         if executed:
-            runs.append((raw, executed))
+            runs.append((raw, executed, raw.called & executed))
     return FileCoverage(
         inventory=file,
-        executed=tuple((raw.slug, executed) for raw, executed in runs),
+        executed=tuple((raw.slug, executed) for raw, executed, _ in runs),
         symbols=tuple(_symbol_coverage(symbol, runs) for symbol in file.symbols),
     )
 
 
-def _symbol_coverage(symbol: Symbol, runs: list[tuple[RawLines, int]]) -> SymbolCoverage:
+def _symbol_coverage(symbol: Symbol, runs: list[tuple[RawLines, int, int]]) -> SymbolCoverage:
     cells = []
-    for raw, executed in runs:
+    for raw, executed, called in runs:
         own = executed & symbol.statements
         if own:
-            cells.append(Cell(raw.slug, own, _certainty(symbol, raw, own)))
+            cells.append(Cell(raw.slug, own, _certainty(symbol, raw, own, called)))
     return SymbolCoverage(symbol, tuple(cells))
 
 
-def _certainty(symbol: Symbol, raw: RawLines, own: int) -> Certainty:
+def _certainty(symbol: Symbol, raw: RawLines, own: int, called: int) -> Certainty:
     if raw.stale:
         return "stale"
     if raw.failed:
         return "failed"
-    return "body" if own & symbol.body else "import-only"
+    return "body" if own & (symbol.body | called) else "import-only"

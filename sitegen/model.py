@@ -6,26 +6,14 @@ Paths are posix, relative to the parent of the package directory: `pkg/climate.p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from sitegen.masks import lines_of as lines_of
+from sitegen.masks import mask_of as mask_of
+
 Certainty = Literal["body", "import-only", "failed", "stale"]
 Kind = Literal["module", "class", "function", "method", "property"]
-
-
-def mask_of(lines: Iterable[int]) -> int:
-    """Return the bit mask of an iterable of line numbers: `{1, 3}` is `0b1010`."""
-    lines = lines if isinstance(lines, Collection) else list(lines)
-    data = bytearray(max(lines, default=0) // 8 + 1)  # in linear time, unlike setting bits one by one
-    for line in lines:
-        data[line >> 3] |= 1 << (line & 7)
-    return int.from_bytes(data, "little")
-
-
-def lines_of(mask: int) -> list[int]:
-    """Return the sorted line numbers of a bit mask: `0b1010` is `[1, 3]`."""
-    return [line for line, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
 
 
 # ── inputs ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -43,11 +31,15 @@ class SourceText:
 
 @dataclass(frozen=True, slots=True)
 class ProfileInput:
-    """The raw data of one profile: coverage data files (name, bytes) and the run record's bytes, if there is one."""
+    """The raw data of one profile: coverage data files (name, bytes) and the run record's bytes, if there is one.
+
+    `aliases` are the coverage config's [paths], as (regular expression, absolute directory ending in a slash).
+    """
 
     slug: str
     data: tuple[tuple[str, bytes], ...]
     record: bytes | None
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,19 @@ from contextlib import closing
 from instrument.errors import CovatlasError
 from instrument.record import RunRecord, decode_record
 from sitegen.model import ProfileData, ProfileHead, ProfileInput, RequestStep
-from sitegen.paths import PathMap
+from sitegen.paths import Aliases, PathMap, Tree
 
 SCHEMA = 7  # coverage.py's data file version; it has been the same since coverage 5.0
-_MOST_LINES = 10_000_000  # a bit mask up to a forged line number would fill the memory
+_MOST_LINES = 2_000_000  # a bit mask up to a forged line number would fill the memory
 _JOIN = "join file f on f.id = t.file_id join context c on c.id = t.context_id"
 _LINES = f"select f.path, c.context, t.numbits from line_bits t {_JOIN}"
 _ARCS = f"select f.path, c.context, t.fromno, t.tono from arc t {_JOIN}"
+# Rows that name no file or context: joined to nothing, their lines would be lost without a word.
+_ORPHANS = (
+    "select count(*) from {table} t left join file f on f.id = t.file_id left join context c on c.id = t.context_id "
+    "where f.id is null or c.id is null"
+)
+_TABLES = frozenset({"coverage_schema", "file", "context", "line_bits", "arc"})
 _Masks = dict[str, dict[str, int]]  # recorded path → context → mask
 
 
@@ -26,7 +32,7 @@ class _Damaged(Exception):
     """Say what is wrong with a data file or a run record."""
 
 
-def read_profile(profile: ProfileInput, tree: tuple[tuple[str, str], ...]) -> ProfileData:
+def read_profile(profile: ProfileInput, tree: Tree) -> ProfileData:
     """Return what one profile ran in the source tree; `tree` pairs each file's path with its absolute path.
 
     Several data files are united. A damaged file or record is named in the head's problems and makes the profile
@@ -50,7 +56,7 @@ def read_profile(profile: ProfileInput, tree: tuple[tuple[str, str], ...]) -> Pr
         except _Damaged as error:
             problems.append(f"{error}")
     damaged = bool(problems)
-    paths = PathMap(tree, tuple(sorted(recorded)))
+    paths = PathMap(tree, tuple(sorted(recorded)), profile.aliases)
     problems += paths.problems
     files, contexts = _translate(recorded, paths)
     if not files and not damaged:
@@ -61,7 +67,7 @@ def read_profile(profile: ProfileInput, tree: tuple[tuple[str, str], ...]) -> Pr
         files=files,
         contexts=contexts,
         stale=(),
-        sources=_sources(record, tree),
+        sources=_sources(record, tree, profile.aliases),
     )
 
 
@@ -80,6 +86,7 @@ def _read_data(data: bytes) -> _Masks:
             if version is None or version[0] != SCHEMA:
                 found = version[0] if version else None
                 raise _Damaged(f"the data file has coverage.py's schema {found!r}, this Covatlas reads {SCHEMA}")
+            _check_tables(database)
             for path, context, mask in _rows(database):
                 contexts = masks.setdefault(path, {})
                 contexts[context] = contexts.get(context, 0) | mask
@@ -88,8 +95,22 @@ def _read_data(data: bytes) -> _Masks:
     return masks
 
 
+def _check_tables(database: sqlite3.Connection) -> None:
+    tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+    if not tables >= _TABLES:
+        raise _Damaged(f"not a readable coverage.py data file (no table {min(_TABLES - tables)})")
+    for table in ("line_bits", "arc"):
+        (orphans,) = database.execute(_ORPHANS.format(table=table)).fetchone()
+        if orphans:
+            raise _Damaged(f"{orphans} rows of its table {table} belong to no file or context")
+
+
 def _rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, int]]:
     for path, context, numbits in database.execute(_LINES):
+        if not isinstance(numbits, bytes):
+            raise TypeError("a line set is not bytes")
+        if len(numbits) > _MOST_LINES // 8:
+            raise ValueError(f"a line set of {len(numbits):,} bytes")
         # Bit 0 is no line: CPython 3.11+ starts a module there.
         yield _text(path), _text(context), int.from_bytes(numbits, "little") & ~1
     for path, context, *ends in database.execute(_ARCS):
@@ -146,7 +167,7 @@ def _read_record(slug: str, data: bytes) -> RunRecord:
         raise _Damaged(f"{name}: status {record.status!r} is neither passed nor failed; play the profile again")
     try:
         _head(slug, record, (), False)
-        _sources(record, ())
+        _sources(record, (), ())
     except (TypeError, ValueError, AttributeError) as error:
         raise _Damaged(f"{name}: not a run record ({error}); play the profile again") from None
     return record
@@ -188,11 +209,11 @@ def _head(slug: str, record: RunRecord | None, problems: tuple[str, ...], damage
     )
 
 
-def _sources(record: RunRecord | None, tree: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def _sources(record: RunRecord | None, tree: Tree, aliases: Aliases) -> tuple[tuple[str, str], ...]:
     if record is None or record.sources is None:
         return ()
     digests = {_text(name): _text(digest) for name, digest in record.sources.items()}
-    found = PathMap(tree, tuple(sorted(digests))).found
+    found = PathMap(tree, tuple(sorted(digests)), aliases).found
     return tuple(sorted((path, digests[name]) for name, path in found.items()))
 
 

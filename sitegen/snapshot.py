@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import coverage
 from coverage.exceptions import CoverageException
+from coverage.files import PathAliases
 
 from instrument.errors import CovatlasError
 from instrument.slug import SlugError, parse_slug
@@ -47,7 +49,7 @@ def read_snapshot(options: SnapshotOptions, say: Callable[[str], None] = _to_std
         config=options.config,
         exclude=read_exclude(options.coverage_config),
         sources=sources,
-        profiles=read_profile_inputs(options.coverage_dir, say),
+        profiles=read_profile_inputs(options.coverage_dir, say, read_aliases(options.coverage_config)),
         templates=read_templates(),
         commit=options.commit or os.environ.get("GITHUB_SHA") or _head(options.sources[0]),
     )
@@ -142,7 +144,9 @@ def _unreadable(path: object, error: OSError) -> CovatlasError:
 # ── profile data ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_profile_inputs(directory: Path, say: Callable[[str], None] = _to_stderr) -> tuple[ProfileInput, ...]:
+def read_profile_inputs(
+    directory: Path, say: Callable[[str], None] = _to_stderr, aliases: tuple[tuple[str, str], ...] = ()
+) -> tuple[ProfileInput, ...]:
     """Return the data files and run records in a coverage directory, per slug, sorted."""
     nothing = CovatlasError(
         f"no profile data in {directory}: play a profile with --trace-code first, or name --coverage-dir"
@@ -176,7 +180,7 @@ def read_profile_inputs(directory: Path, say: Callable[[str], None] = _to_stderr
     if not data:
         raise nothing
     slugs = sorted(data.keys() | records.keys())
-    return tuple(ProfileInput(slug, tuple(data.get(slug, ())), records.get(slug)) for slug in slugs)
+    return tuple(ProfileInput(slug, tuple(data.get(slug, ())), records.get(slug), aliases) for slug in slugs)
 
 
 def _slug_of(name: str) -> tuple[str | None, bool]:
@@ -192,15 +196,37 @@ def _slug_of(name: str) -> tuple[str | None, bool]:
 
 def read_exclude(config: Path | None) -> str:
     """Return coverage.py's exclude list of a configuration file as one regular expression, joined as it joins it."""
+    with _mend(config):
+        patterns = _coverage(config).get_exclude_list("exclude")
+    return patterns[0] if len(patterns) == 1 else "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+def read_aliases(config: Path | None) -> tuple[tuple[str, str], ...]:
+    """Return the [paths] of a coverage configuration, in coverage.py's order: which directories stand for which.
+
+    Each is (regular expression of the recorded directory, absolute directory here, with a slash at its end).
+    """
+    with _mend(config):
+        paths: dict[str, list[str]] = _coverage(config).get_option("paths") or {}  # type: ignore[assignment]
+        rules = PathAliases()
+        for here, *elsewhere in paths.values():
+            for pattern in elsewhere:
+                rules.add(pattern, os.path.realpath(here))
+    return tuple((regex.pattern, result) for _, regex, result in rules.aliases)
+
+
+def _coverage(config: Path | None) -> coverage.Coverage:
     if config is not None and not config.is_file():
         raise CovatlasError(f"coverage config {config} does not exist; name the file with --coverage-config")
+    return coverage.Coverage(config_file=str(config) if config else False, data_file=None)
+
+
+@contextmanager
+def _mend(config: Path | None) -> Iterator[None]:
     try:
-        patterns = coverage.Coverage(
-            config_file=str(config) if config else False, data_file=None
-        ).get_exclude_list("exclude")  # fmt: skip
+        yield
     except CoverageException as error:
         raise CovatlasError(f"coverage config {config}: {' '.join(str(error).split())}; mend the file") from None
-    return patterns[0] if len(patterns) == 1 else "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
 def read_templates() -> tuple[tuple[str, str], ...]:

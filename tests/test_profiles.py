@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,13 @@ def altered(path: Path, *statements: str) -> bytes:
         ("text bits", "not a readable coverage.py data file"),
         ("null path", "not a readable coverage.py data file"),
         ("huge arc", "not a readable coverage.py data file"),
+        ("null bits", "not a readable coverage.py data file"),
+        ("number bits", "not a readable coverage.py data file"),
+        ("4 MB of bits", "a line set of 4,000,000 bytes"),
+        ("orphan file", "8 rows of its table line_bits belong to no file or context"),
+        ("orphan context", "rows of its table line_bits belong to no file or context"),
+        ("orphan arc", "1 rows of its table arc belong to no file or context"),
+        ("a view", "not a readable coverage.py data file (no table line_bits)"),
     ],
 )
 def test_damaged_data_is_named_and_the_rest_still_read(tmp_path: Path, kind: str, reason: str) -> None:
@@ -181,9 +189,28 @@ def test_damaged_data_is_named_and_the_rest_still_read(tmp_path: Path, kind: str
         "no table": lambda: altered(path, "drop table line_bits"),
         "text bits": lambda: altered(path, "update line_bits set numbits = 'abc'"),
         "null path": lambda: altered(path, "update file set path = null"),
+        "null bits": lambda: altered(
+            path,
+            "drop table line_bits",
+            "create table line_bits (file_id, context_id, numbits)",
+            "insert into line_bits values (1, 1, null)",
+        ),
+        "number bits": lambda: altered(path, "update line_bits set numbits = 12"),
+        "4 MB of bits": lambda: altered(path, "update line_bits set numbits = zeroblob(4000000) where file_id = 7"),
+        "orphan file": lambda: altered(path, "delete from file where id < 9"),
+        "orphan context": lambda: altered(path, "delete from context"),
+        "orphan arc": lambda: altered(path, "insert into arc values (99999, 1, 1, 2)"),
+        "a view": lambda: altered(
+            path,
+            "drop table line_bits",
+            "create view line_bits as with recursive n(x) as (select 1 union all select x + 1 from n) "
+            "select 1 as file_id, 1 as context_id, x as numbits from n",
+        ),
         "huge arc": lambda: altered(path, "insert into arc values (1, 1, 1, 9223372036854775807)"),
     }[kind]()
+    start = time.perf_counter()
     profile = read(bad, good)
+    assert time.perf_counter() - start < 2
     assert lines(profile) == {"pkg/a.py": [1]}
     assert profile.head.status == "failed"
     (problem,) = profile.head.problems
