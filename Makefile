@@ -1,6 +1,7 @@
 # make site   play the sample app's profiles and publish their map into site/
 # make serve  show it on http://127.0.0.1:8000
 # make test   pass the tests
+# make bench  measure what tracing costs
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
@@ -8,7 +9,7 @@ VERSIONS ?= 3.11 3.12 3.13
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: site serve site-httpbin serve-httpbin record test test-all lint clean
+.PHONY: site serve site-httpbin serve-httpbin record test test-all bench lint clean
 
 site: $(INSTALLED)
 	@$(BIN)/python -m examples.site watershed
@@ -37,6 +38,10 @@ test-all:
 	  if [ -z "$$python" ]; then echo "CPython $$version is not on this machine"; continue; fi; \
 	  echo "== CPython $$version"; COVATLAS_WHOLE=1 $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
 	done
+
+# Ratios with their noise; another interpreter: make bench PYTHON=python3.13 VENV=.venv-3.13
+bench: $(INSTALLED)
+	@$(BIN)/python -m tests.bench.tracing
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

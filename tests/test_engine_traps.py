@@ -117,7 +117,7 @@ def test_an_error_in_the_scopes_decision_does_not_reach_the_app(raised: type[Bas
 @needs_monitoring
 def test_an_error_in_a_line_callback_does_not_reach_the_app(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(dict):
-        def get(self, *_arguments):
+        def __contains__(self, key: object) -> bool:
             raise RuntimeError("planted")
 
     made = engines.choose("sysmon", decide)
@@ -203,7 +203,7 @@ def test_ordinary_traffic_beside_an_open_trace_reports_no_lines() -> None:
         for _ in range(20):
             case()
         made.close(idle)
-        assert not parking._parked
+        assert not parking.parked
         assert sys.monitoring.get_local_events(parking._guard, code) == 0, "nothing open, no events"
     finally:
         shut(made)

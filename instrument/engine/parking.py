@@ -39,7 +39,7 @@ class Parking:
         self._fail = fail
         self.lock = threading.RLock()  # the engine's too: two could wait for each other in a finalizer
         # What is parked, by id: its code and the lines of the trace that parked it, None for an untraced thread.
-        self._parked: dict[int, tuple[CodeType, Lines | None]] = {}
+        self.parked: dict[int, tuple[CodeType, Lines | None]] = {}
         self._waits: dict[int, int] = {}
         # The lines and the lowest frame of each traced thread; the lines are None where a trace is in a trace.
         self._inside: dict[int, tuple[Lines | None, FrameType]] = {}
@@ -64,7 +64,7 @@ class Parking:
         # In this order: whoever parks code reads the stamp first and then looks at the threads inside.
         self._inside[threading.get_ident()] = (None if nested else lines, bottom)
         self.stamp = object()
-        if self._parked:
+        if self.parked:
             with self.lock:
                 frame: FrameType | None = sys._getframe()
                 while frame is not None:
@@ -82,7 +82,7 @@ class Parking:
 
     def owned(self, key: int, lines: Lines) -> bool:
         """Return whether the trace with these lines has parked the code; then a line of it may be disabled at once."""
-        parked = self._parked.get(key)
+        parked = self.parked.get(key)
         return parked is not None and parked[1] is lines
 
     def consider(self, code: CodeType, lines: Lines | None) -> None:
@@ -95,7 +95,7 @@ class Parking:
             return
         if self.lock.acquire(blocking=False):
             try:
-                if key not in self._parked:
+                if key not in self.parked:
                     self._park(code, lines)
             finally:
                 self.lock.release()
@@ -103,8 +103,8 @@ class Parking:
     def clear(self) -> dict[int, CodeType]:
         """Watch for no start any longer; return what was parked, which has no LINE events or disabled ones."""
         with self.lock:
-            parked = {key: code for key, (code, _) in self._parked.items()}
-            self._parked.clear()
+            parked = {key: code for key, (code, _) in self.parked.items()}
+            self.parked.clear()
             self._waits.clear()
             for code in parked.values():
                 sys.monitoring.set_local_events(self._guard, code, 0)
@@ -132,7 +132,7 @@ class Parking:
             entry = (code, lines)
             # No thread switch between the comparison and the last assignment or call.
             if self.stamp is stamp:
-                self._parked[key] = entry
+                self.parked[key] = entry
                 if lines is None:
                     set_local(self._tool, code, 0)
                 self._waits.pop(key, None)
@@ -140,9 +140,9 @@ class Parking:
         set_local(self._guard, code, 0)
 
     def _wake(self, code: CodeType, lines: Lines) -> None:
-        parked = self._parked.get(id(code))
+        parked = self.parked.get(id(code))
         if parked is not None and parked[1] is not lines:
-            del self._parked[id(code)]
+            del self.parked[id(code)]
             rearm(self._tool, [code])
             sys.monitoring.set_local_events(self._guard, code, 0)
 

@@ -69,13 +69,14 @@ class SysmonEngine:
             dirty = []
             while self._dirty:
                 dirty.append(self._dirty.popitem()[1])
-            rearm(self.tool, dirty)
+            if dirty:
+                rearm(self.tool, dirty)
 
     def close(self, lines: Lines) -> None:
         """Forget `lines`: what it lacks need not report any longer."""
         with self._parking.lock:
             self._active = tuple(other for other in self._active if other is not lines)
-            if not self._active:
+            if not self._active and self._parking.parked:
                 self._dirty.update(self._parking.clear())
 
     def enter(self, lines: Lines) -> object:
@@ -121,16 +122,16 @@ class SysmonEngine:
                 key = id(code)
                 path = paths[key]
                 if mine is not None:
-                    found = mine.get(path)
-                    if found is None:
-                        found = mine.setdefault(path, set())
-                    found.add(number)
+                    if path in mine:
+                        mine[path].add(number)
+                    else:
+                        mine.setdefault(path, set()).add(number)
                 active, stamp = self._active, parking.stamp
                 for other in active:
-                    if other is not mine:
-                        found = other.get(path)
-                        if (found is None or number not in found) and (mine is None or not owned(key, mine)):
-                            return consider(code, mine)
+                    if other is mine or (path in other and number in other[path]):
+                        continue
+                    if mine is None or not owned(key, mine):
+                        return consider(code, mine)
                 dirty[key] = code
                 # The last step, and no thread switch within it: a trace that was opened since we looked must get its
                 # line, and so must one that woke the code.

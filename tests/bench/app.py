@@ -88,15 +88,25 @@ class Station:
         return {"id": self.number, "name": self.name, "height": self.height, "band": self.band}
 
 
-def stations(lowest: float, limit: int) -> list[Station]:
+def database() -> sqlite3.Connection:
     connection = getattr(_store, "connection", None)
     if connection is None:
         connection = _store.connection = sqlite3.connect(":memory:")
         connection.execute("create table station (id integer primary key, name text, height real)")
-        rows = [(n, f"station {n}", (n * 37) % 2400) for n in range(500)]
+        rows = [(n, f"station {n}", (n * 37) % 2400) for n in range(5000)]
         connection.executemany("insert into station values (?, ?, ?)", rows)
-    query = "select id, name, height from station where height >= ? order by height, id limit ?"
-    return [Station(row) for row in connection.execute(query, (lowest, limit))]
+    return connection
+
+
+def stations(lowest: float, limit: int) -> list[Station]:
+    query = "select id, name, height from station where height >= ? order by id limit ?"
+    return [Station(row) for row in database().execute(query, (lowest, limit))]
+
+
+def totals(name: str) -> dict[str, float]:
+    query = "select count(*), avg(height) from station where name like ?"
+    count, height = database().execute(query, (f"%{name}%",)).fetchone()
+    return {"count": count, "height": round(height or 0, 1)}
 
 
 def wanted(name: str, default: int, most: int) -> int:
@@ -135,7 +145,8 @@ def create_app(covatlas: bool) -> Flask:
         bands: dict[str, int] = {}
         for station in found:
             bands[station.band] = bands.get(station.band, 0) + 1
-        return jsonify(stations=[station.as_dict() for station in found], bands=bands)
+        answer = {"bands": bands, "totals": totals(request.args.get("name", "7"))}
+        return jsonify(stations=[station.as_dict() for station in found], **answer)
 
     @app.get("/slow-stream")
     def slow_stream() -> Response:
