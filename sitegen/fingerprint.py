@@ -11,14 +11,55 @@ import struct
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Known(Generic[T]):
+    """A value that stands for itself by its digest; the value is read or made only when asked for."""
+
+    __slots__ = ("_digest", "_load", "_value")
+
+    def __init__(self, value: T | None = None, digest: str = "", load: Callable[[], T] | None = None) -> None:
+        self._value, self._digest, self._load = value, digest, load
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the value's canonical bytes, in hex."""
+        if not self._digest:
+            self._digest = digest(self._value)
+        return self._digest
+
+    @property
+    def value(self) -> T:
+        """Return the value."""
+        if self._load is not None:
+            self._value, self._load = self._load(), None
+        return self._value  # type: ignore[return-value]
+
+    @property
+    def readable(self) -> bool:
+        """Return whether the value can be had without running a stage; raises nothing."""
+        try:
+            self.value  # noqa: B018
+        except NotImplementedError:
+            return False
+        return True
+
+
+def plain(value: Any) -> Any:
+    """Return a stage's argument with the values of all that is Known in it; tuples are searched."""
+    if type(value) is Known:
+        return value.value
+    return tuple(map(plain, value)) if type(value) is tuple else value
 
 
 def encode(value: object) -> bytes:
     """Return the canonical bytes of a frozen value.
 
-    Takes dataclasses, tuples, str, bytes, int of any size, bool, None and float, nested at will; raises TypeError for
-    anything else, mutable values above all.
+    Takes dataclasses, tuples, str, bytes, int of any size, bool, None and float, nested at will, and Known values, of
+    which only the digest is read; raises TypeError for anything else, mutable values above all.
     """
     out: list[bytes] = []
     _encode(value, out.append, {})
@@ -63,6 +104,9 @@ def _encode(value: object, put: Callable[[bytes], None], names: dict[type, tuple
         data = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
         put(b"i%d:" % len(data))
         put(data)
+    elif kind is Known:
+        put(b"K")
+        put(bytes.fromhex(value.digest))
     elif kind is bytes:
         put(b"b%d:" % len(value))
         put(value)

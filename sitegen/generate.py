@@ -1,8 +1,11 @@
-"""Build options → every generated page and artifact: the part of a build that needs no mkdocs."""
+"""Build options → a prepared build → the published site: everything that needs no mkdocs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -11,23 +14,20 @@ from urllib.parse import urlsplit
 
 from instrument.errors import CovatlasError
 from instrument.settings import coverage_dir
-from sitegen.data import data_artifacts
-from sitegen.model import Artifact, Page, SiteConfig
-from sitegen.pages import site_pages
-from sitegen.pipeline import build_atlas
+from sitegen.engine import make_site
+from sitegen.fingerprint import Known
+from sitegen.frame import Frame, Shell
+from sitegen.model import Artifact, Page, SiteConfig, Snapshot
+from sitegen.pipeline import Plan
+from sitegen.press import Fate, Press
+from sitegen.publish import TOKEN, Published, publish
 from sitegen.render import Renderer
 from sitegen.snapshot import SnapshotOptions, read_snapshot
+from sitegen.statcache import look_at, memory_of, save
 from sitegen.store import DiskStore, NullStore, Store, toolchain
 
 COVERAGE_CONFIG = "coverage.profile-playback.ini"
 ASSETS = ("covatlas.css", "covatlas.js")
-# Key, title and path of each generated section, in the order of the header.
-SECTIONS = (
-    ("home", "Map", "."),
-    ("matrix", "Matrix", "matrix/"),
-    ("gaps", "Gaps", "gaps/"),
-    ("overlap", "Overlap", "overlap/"),
-)
 
 Say = Callable[[str], None]
 
@@ -46,14 +46,7 @@ class BuildOptions:
     branch: str = "main"
     source_prefix: str = ""
     clean: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """What the data makes of the site: pages to be stamped and finished artifacts."""
-
-    pages: tuple[Page, ...]
-    artifacts: tuple[Artifact, ...]
+    jobs: int = 0  # processes, 0: one per core
 
 
 def options_from(values: dict[str, Any], base: Path) -> BuildOptions:
@@ -72,6 +65,7 @@ def options_from(values: dict[str, Any], base: Path) -> BuildOptions:
         repo_url=checked_url(values.get("repo-url") or ""),
         branch=values.get("branch") or "main",
         source_prefix=_prefix(values.get("source-prefix") or ""),
+        jobs=values.get("jobs") or 0,
     )
 
 
@@ -91,18 +85,9 @@ def has_profile_data(options: BuildOptions) -> bool:
     return options.coverage_dir.is_dir() and any(options.coverage_dir.glob("*.coverage*"))
 
 
-def generate(options: BuildOptions, say: Say) -> Generated:
-    """Read every input once and make all pages and artifacts; raise CovatlasError where an input is bad."""
-    title = options.title or ", ".join(source.name for source in options.sources)
-    config = SiteConfig(title, options.repo_url, options.branch, options.source_prefix)
-    snapshot = read_snapshot(
-        SnapshotOptions(options.sources, options.coverage_dir, config, options.coverage_config), say
-    )
-    store: Store = NullStore() if options.clean else DiskStore(options.cache_dir / "stages", toolchain(), say)
-    atlas = build_atlas(snapshot, store)
-    renderer = Renderer(dict(snapshot.templates))
-    sources = {source.path: source.data for source in snapshot.sources}
-    return Generated(tuple(site_pages(atlas, sources, renderer, store)), data_artifacts(atlas, snapshot.commit))
+def site_name(options: BuildOptions, own: bool) -> str:
+    """Return the name that the options give the site, "" where the project's own mkdocs.yml names it."""
+    return options.title or ("" if own else ", ".join(source.name for source in options.sources))
 
 
 def asset_artifacts() -> tuple[Artifact, ...]:
@@ -111,6 +96,110 @@ def asset_artifacts() -> tuple[Artifact, ...]:
     return tuple(Artifact(f"assets/{name}", (folder / name).read_bytes()) for name in ASSETS)
 
 
-def with_repository(options: BuildOptions, repo_url: str) -> BuildOptions:
-    """Return the options with a repository from elsewhere where they name none."""
-    return replace(options, repo_url=options.repo_url or checked_url(repo_url))
+# ── a build ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Inputs that were read once, and where results are kept."""
+
+    options: BuildOptions
+    snapshot: Snapshot
+    store: Store
+
+    @property
+    def templates(self) -> Known[tuple[tuple[str, str], ...]]:
+        """Return the templates by their digest."""
+        return Known(self.snapshot.templates)
+
+
+def prepare(options: BuildOptions, say: Say) -> Prepared:
+    """Read every input once; raise CovatlasError where one is bad."""
+    title = options.title or ", ".join(source.name for source in options.sources)
+    config = SiteConfig(title, options.repo_url, options.branch, options.source_prefix)
+    snapshot = read_snapshot(
+        SnapshotOptions(options.sources, options.coverage_dir, config, options.coverage_config), say
+    )
+    store: Store = NullStore() if options.clean else DiskStore(options.cache_dir / "stages", toolchain(), say)
+    return Prepared(options, snapshot, store)
+
+
+def in_repository(prepared: Prepared, repo_url: str) -> Prepared:
+    """Return the build with a repository from mkdocs.yml where its options name none."""
+    if prepared.options.repo_url or not repo_url:
+        return prepared
+    snapshot = prepared.snapshot
+    config = replace(snapshot.config, repo_url=checked_url(repo_url))
+    return replace(prepared, snapshot=replace(snapshot, config=config))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A published site: what was written, what happened to each page, and the manifest."""
+
+    published: Published
+    fates: Mapping[str, Fate]
+    manifest: Mapping[str, str]
+
+
+def press_of(
+    prepared: Prepared,
+    frame: Known[Frame],
+    shells: Mapping[tuple[str, int], Shell | None],
+    present: Mapping[str, str],
+    staging: Path,
+    by_theme: Callable[[Page], bytes] | None = None,
+) -> Press:
+    """Return what pages are made with."""
+    renderer = Renderer(dict(prepared.snapshot.templates))
+    return Press(renderer, prepared.templates, frame, shells, present, staging, by_theme)
+
+
+def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
+    """Make the generated files, publish them beside the frame's, and remember the site's files."""
+    manifest = dict(press.frame.value.files)
+    fates: dict[str, Fate] = {}
+    if plan is not None:
+        made, fates = make_site(plan, press, prepared.store, prepared.options.jobs)
+        manifest.update(made)
+    if isinstance(prepared.store, DiskStore):
+        prepared.store.flush()
+    return Outcome(publish_and_remember(prepared.options, manifest, press.present, press.staging), fates, manifest)
+
+
+def publish_and_remember(
+    options: BuildOptions, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path
+) -> Published:
+    """Publish a manifest and save the digests of the site's files for the next build."""
+    published = publish(options.site_dir, manifest, present, staging)
+    if published.written or published.deleted or not memory_of(options.cache_dir, options.site_dir).exists():
+        save(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), manifest)
+    return published
+
+
+def present_in(options: BuildOptions) -> Mapping[str, str]:
+    """Return the digests of the files that are in the site directory."""
+    return look_at(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir)).digests
+
+
+def new_staging(cache_dir: Path) -> Path:
+    """Return a new folder for what is to be published, beside the cache so that it need only be renamed."""
+    name = f"staging-{os.getpid()}-"
+    try:
+        for left in cache_dir.glob("staging-*"):
+            if not _is_alive(left.name.split("-")[1]):
+                shutil.rmtree(left, ignore_errors=True)
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=name, dir=cache_dir)).absolute()
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix=f"covatlas-{name}"))
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

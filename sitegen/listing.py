@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-
-from markupsafe import Markup
 
 from sitegen.model import FileCoverage, lines_of
 
@@ -27,27 +25,27 @@ class Fold:
 class Listing:
     """The shown lines of one file: `rows[n - 1]` is the HTML of line n."""
 
-    rows: tuple[Markup, ...]
+    rows: tuple[str, ...]
 
-    def part(self, first: int, last: int) -> Markup:
+    def part(self, first: int, last: int) -> str:
         """Return the rows of lines `first` to `last`."""
-        return Markup("").join(self.rows[first - 1 : last])
+        return "".join(self.rows[first - 1 : last])
 
-    def folded(self, first: int, last: int, folds: Sequence[Fold]) -> Markup:
+    def folded(self, first: int, last: int, folds: Iterable[Fold]) -> str:
         """Return the rows of lines `first` to `last`, each fold in one row; folds are sorted and apart."""
         parts, line = [], first
         for fold in folds:
             if fold.first < line:
                 continue  # two definitions on one line
             parts.append(self.part(line, fold.first - 1))
+            href, title = escape(fold.href), escape(fold.title)
             parts.append(
-                Markup(
-                    '<span class="lf"><a href="{}" tabindex="-1">⋯</a><a href="{}">{}</a> lines {}–{}\n</span>'
-                ).format(fold.href, fold.href, fold.title, fold.first, fold.last)
+                f'<span class="lf"><a href="{href}" tabindex="-1">⋯</a><a href="{href}">{title}</a> '
+                f"lines {fold.first}–{fold.last}\n</span>"
             )
             line = fold.last + 1
         parts.append(self.part(line, last))
-        return Markup("").join(parts)
+        return "".join(parts)
 
 
 def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
@@ -57,34 +55,27 @@ def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
     for slug, executed in coverage.executed:
         for line in lines_of(executed):
             slugs.setdefault(line, []).append(slug)
-    statements = set(lines_of(inventory.statements))
-    inside = set(lines_of(inventory.symbols[0].body))  # of any function; the rest runs when the module is imported
-    excluded = set(lines_of(inventory.excluded))
-    heads = dict(inventory.multiline)
-    rows = []
-    for line, fragment in enumerate(fragments, 1):
-        head = heads.get(line, line)
-        if line in excluded:
-            row = _row(line, fragment, "le", "–", "excluded from coverage")
-        elif head not in statements:
-            row = _row(line, fragment, "", "", "")
-        elif head != line:  # the statement's first line carries the mark
-            row = _row(line, fragment, "lx" if head in slugs else "lm" if head in inside else "", "", "")
-        elif line in slugs:
-            row = _row(line, fragment, "lx", f"✓{len(slugs[line])}", _who(slugs[line]))
-        elif line not in inside:
-            row = _row(line, fragment, "li", "✗", "missing: runs at import, which no profile did")
-        else:
-            row = _row(line, fragment, "lm", "✗", "missing: no profile runs this line")
-        rows.append(row)
-    return Listing(tuple(rows))
+    marks = dict.fromkeys(lines_of(inventory.statements), ("lm", "✗", "missing: no profile runs this line"))
+    at_import = inventory.statements & ~inventory.symbols[0].body  # of no function: runs when the module is imported
+    marks.update((line, ("li", "✗", "missing: runs at import, which no profile did")) for line in lines_of(at_import))
+    titles: dict[tuple[str, ...], str] = {}
+    for line, found in slugs.items():
+        key = tuple(found)
+        marks[line] = "lx", f"✓{len(found)}", titles.get(key) or titles.setdefault(key, escape(_who(found)))
+    for line, first in inventory.multiline:  # the statement's first line carries the mark
+        css = marks[first][0] if first in marks else ""
+        marks[line] = ("" if css == "li" else css), "", ""
+    marks.update((line, ("le", "–", "excluded from coverage")) for line in lines_of(inventory.excluded))
+    plain = ("", "", "")
+    return Listing(tuple(_row(line, text, *marks.get(line, plain)) for line, text in enumerate(fragments, 1)))
 
 
-def _row(line: int, fragment: str, css: str, mark: str, title: str) -> Markup:
-    css = f' class="{css}"' if css else ""
-    title = f' title="{escape(title)}"' if title else ""
-    mark = f"<i>{mark}</i>" if mark else ""
-    return Markup(f'<span id="L{line}"{css}><a href="#L{line}"{title}>{mark}{line}</a>{fragment}\n</span>')
+def _row(line: int, fragment: str, css: str, mark: str, title: str) -> str:
+    if not mark:
+        css = f' class="{css}"' if css else ""
+        return f'<span id="L{line}"{css}><a href="#L{line}">{line}</a>{fragment}\n</span>'
+    link = f'<a href="#L{line}" title="{title}"><i>{mark}</i>{line}</a>'
+    return f'<span id="L{line}" class="{css}">{link}{fragment}\n</span>'
 
 
 def _who(slugs: list[str]) -> str:

@@ -5,8 +5,9 @@ Sets of symbols are integers used as bit masks over the matrix's symbol indexes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 
+from sitegen.masks import lines_of, mask_of
 from sitegen.model import Certainty, FileCoverage, Gap, Gaps, Matrix, Overlap, Summary, Symbol, SymbolCoverage
 
 
@@ -60,15 +61,21 @@ def find_gaps(files: tuple[FileCoverage, ...]) -> Gaps:
     """Return the modules and the other symbols that no profile covers though they have lines to run.
 
     What has statements but no body (a module of constants, `def f(): return 1`) can never be covered: it is a gap only
-    when no profile runs any of it. Largest first, then by id.
+    when no profile runs any of it. Most statements first, then most branches, then by id.
     """
     modules, symbols = [], []
     for file in files:
         for item in file.symbols:
             if _is_gap(item):
                 symbol = item.symbol
-                gap = Gap(symbol.id, symbol.kind, file.inventory.path, symbol.first, symbol.statements.bit_count())
+                size = symbol.statements.bit_count()
+                gap = Gap(symbol.id, symbol.kind, file.inventory.path, symbol.first, size, symbol.branches)
                 (modules if symbol.kind == "module" else symbols).append(gap)
+    return sort_gaps(modules, symbols)
+
+
+def sort_gaps(modules: list[Gap], symbols: list[Gap]) -> Gaps:
+    """Return gaps in their order, which needs nothing but themselves."""
     return Gaps(tuple(sorted(modules, key=_largest_first)), tuple(sorted(symbols, key=_largest_first)))
 
 
@@ -78,28 +85,15 @@ def _is_gap(item: SymbolCoverage) -> bool:
     return bool(item.symbol.statements) and not item.cells
 
 
-def _largest_first(gap: Gap) -> tuple[int, str]:
-    return -gap.statements, gap.id
+def _largest_first(gap: Gap) -> tuple[int, int, str]:
+    return -gap.statements, -gap.branches, gap.id
 
 
 # ── questions to a matrix ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def index_mask(indexes: Iterable[int], size: int) -> int:
-    """Return the bit mask of symbol indexes below `size` (in linear time, unlike setting bits one by one)."""
-    data = bytearray(size // 8 + 1)
-    for index in indexes:
-        data[index >> 3] |= 1 << (index & 7)
-    return int.from_bytes(data, "little")
-
-
-def mask_indexes(mask: int) -> tuple[int, ...]:
-    """Return the sorted indexes of a bit mask."""
-    return tuple(index for index, bit in enumerate(reversed(f"{mask:b}")) if bit == "1")
-
-
 def _masks(matrix: Matrix) -> list[int]:
-    return [index_mask(indexes, len(matrix.symbols)) for indexes in matrix.covered]
+    return [mask_of(indexes) for indexes in matrix.covered]
 
 
 def unique(matrix: Matrix) -> dict[str, tuple[int, ...]]:
@@ -109,7 +103,7 @@ def unique(matrix: Matrix) -> dict[str, tuple[int, ...]]:
     for mask in masks:
         twice |= once & mask
         once |= mask
-    return {slug: mask_indexes(mask & ~twice) for slug, mask in zip(matrix.profiles, masks, strict=True)}
+    return {slug: tuple(lines_of(mask & ~twice)) for slug, mask in zip(matrix.profiles, masks, strict=True)}
 
 
 def overlap(matrix: Matrix) -> tuple[Overlap, ...]:
@@ -127,7 +121,7 @@ def overlap(matrix: Matrix) -> tuple[Overlap, ...]:
 def covering_set(matrix: Matrix) -> tuple[tuple[str, int], ...]:
     """Return few profiles that together cover all that any profile covers, with how many symbols each adds.
 
-    Greedy: the profile that adds most comes next, ties by slug; at most ln(n) + 1 times the smallest such set.
+    Greedy: the profile that adds most comes next, ties by slug. `covering_bounds` says how far from the smallest.
     """
     left = dict(zip(matrix.profiles, _masks(matrix), strict=True))
     chosen = []
@@ -139,3 +133,13 @@ def covering_set(matrix: Matrix) -> tuple[tuple[str, int], ...]:
         chosen.append((slug, mask.bit_count()))
         left = {other: rest & ~mask for other, rest in left.items()}
     return tuple(chosen)
+
+
+def covering_bounds(matrix: Matrix) -> tuple[int, float]:
+    """Return (how many profiles every covering set needs at least, how many times the smallest the greedy one may be).
+
+    At least each profile that covers something alone. At most H(n), which is at most 1 + ln n, n being the most symbols
+    that one profile covers: the classic bound of the greedy set cover.
+    """
+    most = max((len(indexes) for indexes in matrix.covered), default=0)
+    return sum(1 for own in unique(matrix).values() if own), 1 + math.log(most) if most else 1.0

@@ -1,21 +1,32 @@
-"""Atlas + source texts → every generated page."""
+"""What is known of all files → the sheets of the pages that show them: home, profiles, matrix, gaps, overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from sitegen.address import profile_path
-from sitegen.highlight import highlighted
+from sitegen.fragments import MATRIX, FileHtml
 from sitegen.matrix import covering_set, overlap
-from sitegen.model import Atlas, Cell, FileCoverage, Gap, Gaps, Matrix, Overlap, Page, Symbol, SymbolCoverage
-from sitegen.render import Renderer
-from sitegen.store import Store
-from sitegen.symbol_pages import file_pages
-from sitegen.views import Lookup, ModuleRow, ProfileRow, Tally, module_row, profile_rows, tally, union
+from sitegen.model import Gap, Gaps, Kind, Matrix, ProfileHead, SiteConfig
+from sitegen.parts import FilePart
+from sitegen.render import Sheet
+from sitegen.symbol_pages import SymbolView
+from sitegen.views import ModuleRow, ProfileRow, Tally, profile_rows
 
 TOP_GAPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is known of all files, in their order, and of all profiles, in the matrix's."""
+
+    config: SiteConfig
+    heads: tuple[ProfileHead, ...]
+    parts: tuple[FilePart, ...]
+    matrix: Matrix
+    gaps: Gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,91 +57,89 @@ class HomeView:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileModule:
-    """What one profile runs of one module: its symbols with a cell, and executed of all statements."""
-
-    module: str
-    executed: int
-    statements: int
-    symbols: tuple[tuple[Symbol, Cell], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What a profile's page shows."""
+    """What a profile's page shows; `modules` are the HTML of each module's fold, `unique` (id, kind)."""
 
     row: ProfileRow
-    modules: tuple[ProfileModule, ...]
-    unique: tuple[Symbol, ...]
+    modules: tuple[str, ...]
+    unique: tuple[tuple[str, Kind], ...]
     all_modules: int
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixModule:
-    """One module's row of the matrix: covered symbols per profile, and its symbols with the slugs that run them."""
+class MatrixView:
+    """Profiles × modules: (module, symbols, covered per profile), and the HTML of each module's symbols."""
 
-    module: str
-    symbols: int
-    covered: tuple[int, ...]
-    rows: tuple[SymbolCoverage, ...]
+    profiles: tuple[ProfileRow, ...]
+    modules: tuple[tuple[str, int, tuple[int, ...]], ...]
+    folds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixView:
-    """Profiles × modules, each module with its symbols."""
+class OverlapRow:
+    """A profile and, for each profile in turn, (shared symbols, how alike in thousandths), None where nothing is."""
 
-    profiles: tuple[ProfileRow, ...]
-    modules: tuple[MatrixModule, ...]
+    slug: str
     symbols: int
+    unique: int
+    containers: tuple[str, ...]
+    pairs: tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OverlapView:
-    """How alike profiles are; `pairs` by slugs, both ways round."""
+    """How alike profiles are; `covering` has slug, symbols that it adds, symbols so far."""
 
-    profiles: tuple[ProfileRow, ...]
-    pairs: Mapping[tuple[str, str], Overlap]
-    contained: tuple[tuple[str, str], ...]
-    covering: tuple[tuple[str, int, int], ...]  # slug, symbols that it adds, symbols so far
+    rows: tuple[OverlapRow, ...]
+    covering: tuple[tuple[str, int, int], ...]
     covered: int
 
 
-def site_pages(atlas: Atlas, sources: Mapping[str, bytes], renderer: Renderer, store: Store) -> Iterator[Page]:
-    """Yield every generated page; `sources` maps each file's path to its bytes."""
-    lookup = Lookup(atlas)
-    rows = profile_rows(atlas)
-    yield _home(atlas, rows, renderer)
+def symbol_sheet(view: SymbolView) -> Sheet:
+    """Return the sheet of a module's or symbol's page."""
+    template = "module.html" if view.kind == "module" else "symbol.html"
+    text = f"{view.kind.capitalize()} {view.id}: which profiles run it"
+    return Sheet(template, view.page, view.id, text, view)
+
+
+def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
+    """Yield the sheets of all pages that show more than one file."""
+    rows = profile_rows(whole.heads, whole.matrix)
+    yield _home(whole, rows)
+    folds: dict[str, list[str]] = {row.head.slug: [] for row in rows}
+    for file in html:
+        for slug, fold in file.profiles:
+            folds[slug].append(fold)
+    symbols = [symbol for part in whole.parts for symbol in part.symbols]
     for row in rows:
-        yield _profile(atlas, lookup, row, renderer)
-    for file in atlas.files:
-        lines = store.memo(highlighted, sources[file.inventory.path])
-        yield from file_pages(file, lines, lookup, atlas.config, renderer)
-    yield _matrix(atlas, rows, renderer)
-    yield _gaps(atlas.gaps, renderer)
-    yield _overlap(atlas.matrix, rows, renderer)
+        yield _profile(row, tuple(folds[row.head.slug]), symbols, len(whole.parts))
+    yield _matrix(whole, rows, html)
+    yield Sheet("gaps.html", "gaps/index.html", "Gaps", "Modules and symbols that no profile covers", whole.gaps)
+    yield _overlap(whole.matrix, rows)
 
 
-def _home(atlas: Atlas, profiles: tuple[ProfileRow, ...], renderer: Renderer) -> Page:
-    modules = [(_package(file), module_row(file)) for file in atlas.files]
+def _home(whole: Whole, profiles: tuple[ProfileRow, ...]) -> Sheet:
+    modules = sorted(((_package(part.path), part.row) for part in whole.parts), key=lambda item: item[0])
+    tallies = [part.row.tally for part in whole.parts]
     view = HomeView(
-        title=atlas.config.title,
-        tally=tally(symbol for file in atlas.files for symbol in file.symbols),
-        executed=sum(union(file).bit_count() for file in atlas.files),
+        title=whole.config.title,
+        tally=Tally(*(sum(getattr(tally, name) for tally in tallies) for name in Tally.__match_args__)),
+        executed=sum(row.executed for _, row in modules),
         statements=sum(row.statements for _, row in modules),
         touched=sum(row.profiles > 0 for _, row in modules),
         modules=len(modules),
         profiles=profiles,
         packages=tuple(
             _package_view(name, tuple(row for _, row in group))
-            for name, group in groupby(sorted(modules, key=lambda item: item[0]), key=lambda item: item[0])
+            for name, group in groupby(modules, key=lambda item: item[0])
         ),
-        gaps=tuple(sorted(atlas.gaps.modules + atlas.gaps.symbols, key=lambda gap: -gap.statements))[:TOP_GAPS],
+        gaps=tuple(sorted(whole.gaps.modules + whole.gaps.symbols, key=lambda gap: -gap.statements))[:TOP_GAPS],
     )
-    return renderer.page("home.html", "index.html", "Map", f"{atlas.config.title}: which profiles run which code", view)
+    return Sheet("home.html", "index.html", "Map", f"{whole.config.title}: which profiles run which code", view)
 
 
-def _package(file: FileCoverage) -> str:
-    return file.inventory.path.rpartition("/")[0].replace("/", ".")
+def _package(path: str) -> str:
+    return path.rpartition("/")[0].replace("/", ".")
 
 
 def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
@@ -144,60 +153,48 @@ def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
     )
 
 
-def _profile(atlas: Atlas, lookup: Lookup, row: ProfileRow, renderer: Renderer) -> Page:
-    matrix, slug = atlas.matrix, row.head.slug
-    modules = []
-    for file in atlas.files:
-        executed = next((mask for owner, mask in file.executed if owner == slug), 0)
-        if not executed:
-            continue
-        cells = [(item.symbol, cell) for item in file.symbols for cell in item.cells if cell.slug == slug]
-        statements = file.inventory.statements.bit_count()
-        modules.append(ProfileModule(file.symbols[0].symbol.id, executed.bit_count(), statements, tuple(cells)))
-    view = ProfileView(
-        row=row,
-        modules=tuple(modules),
-        unique=tuple(lookup.symbols[matrix.symbols[index]].symbol for index in row.unique),
-        all_modules=len(atlas.files),
-    )
+def _profile(row: ProfileRow, folds: tuple[str, ...], symbols: Sequence[tuple[str, Kind]], all_modules: int) -> Sheet:
+    slug = row.head.slug
+    view = ProfileView(row, folds, tuple(symbols[index] for index in row.unique), all_modules)
     toc = [("requests", "Requests"), ("modules", "Modules and symbols"), ("unique", "Only this profile")]
     if row.head.problems:
         toc.insert(0, ("problems", "Problems"))
     text = f"Profile {slug}: {row.head.title or 'its requests'} and the code that they run"
-    return renderer.page("profile.html", profile_path(slug), slug, text, view, tuple(toc))
+    return Sheet("profile.html", profile_path(slug), slug, text, view, tuple(toc))
 
 
-def _matrix(atlas: Atlas, profiles: tuple[ProfileRow, ...], renderer: Renderer) -> Page:
-    slugs = [row.head.slug for row in profiles]
+def _matrix(whole: Whole, profiles: tuple[ProfileRow, ...], html: Sequence[FileHtml]) -> Sheet:
     modules = []
-    for file in atlas.files:
-        counts = dict.fromkeys(slugs, 0)
-        for item in file.symbols:
-            for cell in item.cells:
-                counts[cell.slug] += cell.certainty == "body"
-        total = tally(file.symbols).total
-        modules.append(MatrixModule(file.symbols[0].symbol.id, total, tuple(counts.values()), file.symbols))
-    view = MatrixView(profiles, tuple(modules), len(atlas.matrix.symbols))
-    return renderer.page(
-        "matrix.html", "matrix/index.html", "Matrix", "Which profiles run which modules and symbols", view
-    )
+    for part in whole.parts:
+        covered = {slug: len(indexes) for slug, indexes in zip(part.matrix.profiles, part.matrix.covered, strict=True)}
+        counts = tuple(covered.get(slug, 0) for slug in whole.matrix.profiles)
+        modules.append((part.row.module, part.row.tally.total, counts))
+    view = MatrixView(profiles, tuple(modules), tuple(file.matrix for file in html if file.matrix))
+    return Sheet("matrix.html", MATRIX, "Matrix", "Which profiles run which modules and symbols", view)
 
 
-def _gaps(gaps: Gaps, renderer: Renderer) -> Page:
-    return renderer.page("gaps.html", "gaps/index.html", "Gaps", "Modules and symbols that no profile covers", gaps)
-
-
-def _overlap(matrix: Matrix, profiles: tuple[ProfileRow, ...], renderer: Renderer) -> Page:
+def _overlap(matrix: Matrix, profiles: tuple[ProfileRow, ...]) -> Sheet:
     pairs = overlap(matrix)
+    alike = {}
+    containers: dict[str, list[str]] = {row.head.slug: [] for row in profiles}
+    for item in pairs:
+        alike[item.first, item.second] = alike[item.second, item.first] = item.shared, round(1000 * item.jaccard)
+        if item.contained:
+            containers[item.contained[0]].append(item.contained[1])
     covering, so_far = [], 0
     for slug, added in covering_set(matrix):
         so_far += added
         covering.append((slug, added, so_far))
-    view = OverlapView(
-        profiles=profiles,
-        pairs={pair: item for item in pairs for pair in ((item.first, item.second), (item.second, item.first))},
-        contained=tuple(item.contained for item in pairs if item.contained),
-        covering=tuple(covering),
-        covered=so_far,
+    slugs = [row.head.slug for row in profiles]
+    rows = tuple(
+        OverlapRow(
+            slug=row.head.slug,
+            symbols=row.symbols,
+            unique=len(row.unique),
+            containers=tuple(containers[row.head.slug]),
+            pairs=tuple(alike.get((row.head.slug, slug)) for slug in slugs),
+        )
+        for row in profiles
     )
-    return renderer.page("overlap.html", "overlap/index.html", "Overlap", "How alike profiles are", view)
+    view = OverlapView(rows, tuple(covering), so_far)
+    return Sheet("overlap.html", "overlap/index.html", "Overlap", "How alike profiles are", view)

@@ -1,64 +1,176 @@
-"""Snapshot → Atlas: reads like a table of contents. Every stage is pure and memoised by what it is given."""
+"""Snapshot → plan of stages → Atlas: reads like a table of contents. Every stage is pure and memoised by its arguments.
+
+A plan holds what is known about each file and profile by digest; a value is read or made when somebody asks for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from sitegen.attribution import RawLines, attribute, strangers
+from sitegen.fingerprint import Known
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, find_gaps
-from sitegen.model import Atlas, FileCoverage, FileInventory, Inventory, ProfileData, Snapshot, SourceText
+from sitegen.model import (
+    Atlas,
+    FileCoverage,
+    FileInventory,
+    Inventory,
+    ProfileData,
+    ProfileHead,
+    SiteConfig,
+    Snapshot,
+    SourceText,
+    Symbol,
+)
 from sitegen.profiles import read_profile
 from sitegen.store import Store
 
+Recorded = tuple[str, int, bool, str | None]  # slug, raw lines, failed, digest of the source as it ran if known
+Names = tuple[tuple[str, str | None], ...]  # id and parent of each symbol of a file
+Spread = Callable[[Callable[[int], object], int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """One source file: its bytes, and its coverage once somebody asks."""
+
+    path: str
+    source: Known[bytes]
+    inventory: Known[FileInventory]
+    recorded: tuple[Recorded, ...]
+
+    def coverage(self, store: Store) -> Known[FileCoverage]:
+        """Return the file's coverage."""
+        return store.call(cover, self.inventory, self.recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All files by path, all profiles by slug."""
+
+    config: SiteConfig
+    files: tuple[FilePlan, ...]
+    heads: tuple[Known[ProfileHead], ...]
+    slugs: tuple[str, ...]
+    commit: str | None
+
+
+def plan_of(snapshot: Snapshot, store: Store) -> Plan:
+    """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
+    sources = {source.path: Known(source.data) for source in snapshot.sources}
+    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store), store)
+    profiles = _profiles(snapshot, store)
+    recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
+    for slug, profile in profiles.items():
+        failed, lines = store.call(lines_of_profile, profile).value
+        for path, mask, digest in lines:
+            recorded[path].append((slug, mask, failed, digest))
+    return Plan(
+        config=snapshot.config,
+        files=tuple(
+            FilePlan(path, sources[path], inventory, tuple(recorded[path])) for path, inventory in inventories.items()
+        ),
+        heads=tuple(store.call(head_of_profile, profile) for profile in profiles.values()),
+        slugs=tuple(profiles),
+        commit=snapshot.commit,
+    )
+
 
 def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
-    """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
-    inventory = inventory_of(snapshot.sources, snapshot.exclude, store)
-    profiles = _profiles(snapshot, inventory, store)
-    files = _attribution(inventory, profiles, store)
-    slugs = tuple(profile.head.slug for profile in profiles)
+    """Return everything that is known, joined, in memory at once."""
+    plan = plan_of(snapshot, store)
+    files = tuple(file.coverage(store).value for file in plan.files)
     return Atlas(
-        config=snapshot.config,
+        config=plan.config,
         files=files,
-        profiles=tuple(profile.head for profile in profiles),
-        matrix=build_matrix(slugs, files),
+        profiles=tuple(head.value for head in plan.heads),
+        matrix=build_matrix(plan.slugs, files),
         gaps=find_gaps(files),
     )
 
 
+# ── inventory ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def inventory_of(sources: tuple[SourceText, ...], exclude: str, store: Store) -> Inventory:
     """Return what the sources define, one stage a file."""
-    return join_inventory(
-        tuple(store.memo(read_inventory, source.path, source.module, source.data, exclude) for source in sources)
+    return join_inventory(tuple(store.memo(read_inventory, s.path, s.module, s.data, exclude) for s in sources))
+
+
+def _inventories(
+    sources: tuple[SourceText, ...], exclude: str, data: dict[str, Known[bytes]], store: Store
+) -> dict[str, Known[FileInventory]]:
+    return {
+        source.path: store.call(read_inventory, source.path, source.module, data[source.path], exclude)
+        for source in sorted(sources, key=lambda source: source.path)
+    }
+
+
+def _named(inventories: dict[str, Known[FileInventory]], store: Store) -> dict[str, Known[FileInventory]]:
+    """Return the inventories with ids that are unique over all files, as `join_inventory` says."""
+    bare = tuple(store.call(names_only, inventory) for inventory in inventories.values())
+    names = dict(store.call(new_names, bare).value)
+    return {
+        path: store.call(with_names, inventory, names[path]) if path in names else inventory
+        for path, inventory in inventories.items()
+    }
+
+
+def names_only(file: FileInventory) -> FileInventory:
+    """Return the inventory with the names of its symbols and nothing else: what joining depends on."""
+    symbols = tuple(Symbol(s.id, "", "module", s.parent, 0, 0, "", (), False, 0, 0) for s in file.symbols)
+    return FileInventory(file.path, file.module, "", 0, 0, (), symbols)
+
+
+def new_names(bare: tuple[FileInventory, ...]) -> tuple[tuple[str, Names], ...]:
+    """Return, for each file whose symbols must be renamed, its path and their ids and parents."""
+    found = []
+    for before, after in zip(bare, join_inventory(bare).files, strict=True):
+        if before.symbols != after.symbols:
+            found.append((after.path, tuple((symbol.id, symbol.parent) for symbol in after.symbols)))
+    return tuple(found)
+
+
+def with_names(file: FileInventory, names: Names) -> FileInventory:
+    """Return the inventory with other ids and parents."""
+    symbols = (
+        replace(symbol, id=name, parent=above) for symbol, (name, above) in zip(file.symbols, names, strict=True)
     )
+    return replace(file, symbols=tuple(symbols))
 
 
-def _profiles(snapshot: Snapshot, inventory: Inventory, store: Store) -> tuple[ProfileData, ...]:
+# ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _profiles(snapshot: Snapshot, store: Store) -> dict[str, Known[ProfileData]]:
     # Paths only: were the bytes among the arguments, one changed file would read every profile again.
-    tree = tuple(sorted((source.path, source.absolute) for source in snapshot.sources))
-    files = {file.path: file for file in inventory.files}
-    return tuple(
-        _with_stale(store.memo(read_profile, profile, tree), files)
+    tree = Known(tuple(sorted((source.path, source.absolute) for source in snapshot.sources)))
+    return {
+        profile.slug: store.call(read_profile, profile, tree)
         for profile in sorted(snapshot.profiles, key=lambda profile: profile.slug)
-    )
+    }
 
 
-def _with_stale(profile: ProfileData, files: dict[str, FileInventory]) -> ProfileData:
-    """Name the files that changed since: another digest than recorded or, unknown, lines where nothing can run."""
+def head_of_profile(profile: ProfileData) -> ProfileHead:
+    """Return who a profile is."""
+    return profile.head
+
+
+def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, str | None], ...]]:
+    """Return whether the playback failed and, of each file that it ran, path, raw lines and digest of the source."""
     digests = dict(profile.sources)
-    stale = []
-    for path, lines in profile.files:
-        file = files[path]
-        if digests[path] != file.digest if path in digests else strangers(file, lines):
-            stale.append(path)
-    return replace(profile, stale=tuple(stale))
+    return profile.head.status == "failed", tuple((path, mask, digests.get(path)) for path, mask in profile.files)
 
 
-def _attribution(inventory: Inventory, profiles: tuple[ProfileData, ...], store: Store) -> tuple[FileCoverage, ...]:
-    recorded: dict[str, list[RawLines]] = {file.path: [] for file in inventory.files}
-    for profile in profiles:
-        failed = profile.head.status == "failed"
-        for path, lines in profile.files:
-            recorded[path].append(RawLines(profile.head.slug, lines, failed, path in profile.stale))
-    return tuple(store.memo(attribute, file, tuple(recorded[file.path])) for file in inventory.files)
+# ── attribution ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cover(file: FileInventory, recorded: tuple[Recorded, ...]) -> FileCoverage:
+    """Return a file's coverage; stale where another source ran or, without a digest, lines where nothing can run."""
+    raw = []
+    for slug, lines, failed, digest in recorded:
+        stale = digest != file.digest if digest is not None else bool(strangers(file, lines))
+        raw.append(RawLines(slug, lines, failed, stale))
+    return attribute(file, tuple(raw))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,18 +23,28 @@ from mkdocs.structure.nav import Navigation
 
 from instrument.errors import CovatlasError
 from sitegen import config as tool_config
+from sitegen.engine import page_paths
+from sitegen.fingerprint import Known
+from sitegen.frame import Frame
+from sitegen.frames import SECTIONS, FrameInputs, MkdocsFacts, inputs_of, mkdocs_facts, mkdocs_frame, repeatable
 from sitegen.generate import (
-    SECTIONS,
     BuildOptions,
-    Generated,
+    Outcome,
+    Prepared,
     asset_artifacts,
-    generate,
+    finish,
     has_profile_data,
+    in_repository,
+    new_staging,
     options_from,
-    with_repository,
+    prepare,
+    present_in,
+    press_of,
+    publish_and_remember,
+    site_name,
 )
-from sitegen.publish import Published, publish
-from sitegen.shell import Shells, Theme
+from sitegen.pipeline import Plan, plan_of
+from sitegen.shell import Theme, cut_shells
 from sitegen.watch import Watch
 
 log = logging.getLogger("mkdocs.plugins.covatlas")
@@ -61,13 +74,16 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
     """Adds the generated pages to a mkdocs site and publishes the whole."""
 
     def __init__(self) -> None:
-        self.given: BuildOptions | None = None  # what `covatlas build` was called with
+        self.given: Prepared | None = None  # what `covatlas build` has read
         self.say: Callable[[str], None] = log.info
-        self.published: Published | None = None
-        self._generated: Generated | None = None
+        self.outcome: Outcome | None = None
+        self._prepared: Prepared | None = None
+        self._plan: Plan | None = None
         self._options: BuildOptions | None = None
+        self._inputs: Known[FrameInputs] | None = None
+        self._mentioned: tuple[str, ...] = ()
         self._site_dir = ""
-        self._staging: str | None = None
+        self._staging: Path | None = None
         self._nav: Navigation | None = None
         self._theme: Theme | None = None
         self._wake: Path | None = None
@@ -77,34 +93,42 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         """Exist, so that mkdocs keeps this instance for as long as it serves."""
 
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
-        """Make the generated pages, and let mkdocs render into a staging folder."""
+        """Read the inputs, and let mkdocs render into a staging folder."""
         if config.theme.name != "material":
             raise PluginError(f"covatlas: the theme is {config.theme.name!r}; set theme: name: material in mkdocs.yml")
         try:
+            self._prepared = self._plan = self._inputs = None
+            self._mentioned = ()
             options = self._options = self._resolve(config)
-            if self.given is not None or has_profile_data(options):
-                self._generated = generate(options, self.say)
+            if self.given is not None:
+                self._prepared = self.given
+            elif has_profile_data(options):
+                self._prepared = prepare(options, self.say)
             else:
-                self._generated = None
                 log.info(f"no profile data in {options.coverage_dir}: only the hand-written pages are built")
+            if self._prepared is not None:
+                self._prepared = in_repository(self._prepared, config.repo_url or "")
+                self._plan = plan_of(self._prepared.snapshot, self._prepared.store)
         except CovatlasError as error:
             raise self._told(error) from None
+        if self._prepared is not None:
+            self._inputs = _frame_inputs(config, self._prepared)
         self._dress(config)
-        self._site_dir, self._staging = config.site_dir, tempfile.mkdtemp(prefix="covatlas-staging-")
-        config.site_dir = self._staging
+        self._site_dir, self._staging = config.site_dir, new_staging(options.cache_dir)
+        config.site_dir = str(self._staging)
         return config
 
     def on_files(self, files: Files, config: MkDocsConfig) -> Files:
-        """Register generated pages outside the navigation, so that links to them are checked."""
+        """Register the generated pages that hand-written ones may link to, so that their links are checked."""
         sitemap = files.get_file_from_path(SITEMAP)
         if sitemap is not None:
             files.remove(sitemap)  # no template any more, so mkdocs would copy it as it is
         for artifact in asset_artifacts():
             files.append(File.generated(config, artifact.path, content=artifact.data))
-        if self._generated is not None:
+        if self._prepared is not None and self._plan is not None and self._inputs is not None:
             known = {file.dest_uri for file in files}
-            paths = [*(page.path for page in self._generated.pages), *(item.path for item in self._generated.artifacts)]
-            for path in paths:
+            self._mentioned = self._inputs.value.mentioned(page_paths(self._plan, self._prepared.store))
+            for path in self._mentioned:
                 if path not in known:
                     files.append(_StampedFile(path, None, config.site_dir, True, inclusion=InclusionLevel.NOT_IN_NAV))
         return files
@@ -122,27 +146,44 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
 
     @event_priority(-100)
     def on_post_build(self, config: MkDocsConfig) -> None:
-        """Stamp the generated pages and publish the whole site."""
-        assert self._theme is not None and self._staging is not None
-        staging = Path(self._staging)
-        outputs: dict[str, Callable[[], bytes]] = {
-            path.relative_to(staging).as_posix(): path.read_bytes for path in staging.rglob("*") if path.is_file()
-        }
+        """Make the generated pages and publish the whole site."""
+        assert self._theme is not None and self._staging is not None and self._options is not None
         config.site_dir = self._site_dir
-        if self._generated is not None:
-            shells = Shells(self._theme, log.warning)
-            for page in self._generated.pages:
-                outputs[page.path] = lambda page=page: shells.stamp(page)  # type: ignore[misc]
-            for artifact in self._generated.artifacts:
-                outputs[artifact.path] = lambda data=artifact.data: data  # type: ignore[misc]
+        options = replace(self._options, site_dir=Path(self._site_dir))
         try:
-            self.published = publish(Path(self._site_dir), outputs)
+            files = _digests(self._staging)
+            present = present_in(options)
+            if self._prepared is None:
+                self.outcome = Outcome(
+                    publish_and_remember(options, dict(files), present, self._staging), {}, dict(files)
+                )
+            else:
+                prepared = replace(self._prepared, options=options)
+                self.outcome = self._finish(prepared, config, files, present)
         except CovatlasError as error:
             raise self._told(error) from None
         finally:
             self._clean()
-        published = self.published
+        published = self.outcome.published
         log.info(f"published {len(published.paths)} files, {len(published.written)} of them new: {self._site_dir}")
+
+    def _finish(
+        self, prepared: Prepared, config: MkDocsConfig, files: tuple[tuple[str, str], ...], present: Mapping[str, str]
+    ) -> Outcome:
+        assert self._theme is not None and self._staging is not None and self._inputs is not None
+        shells = cut_shells(self._theme, log.warning)
+        if self._plan is not None:  # a generated page stands before a hand-written one of the same address
+            taken = set(page_paths(self._plan, prepared.store))
+            files = tuple(item for item in files if item[0] not in taken)
+        whole = [(*key, shell) for key, shell in shells.items() if shell is not None]
+        frame = Known(Frame(files, tuple(whole)))
+        data = Path(config.config_file_path).read_bytes() if config.config_file_path else b""
+        if len(whole) == len(shells) and repeatable(config, data):
+            facts = MkdocsFacts(_folders(config), config.repo_url or "")
+            prepared.store.keep(facts, mkdocs_facts, data)
+            prepared.store.keep(frame.value, mkdocs_frame, self._inputs.value.digest, self._mentioned)
+        press = press_of(prepared, frame, shells, present, self._staging, self._theme.render_bytes)
+        return finish(prepared, self._plan, press)
 
     def on_build_error(self, error: Exception) -> None:
         """Leave no staging folder behind; the published site is as it was."""
@@ -166,17 +207,17 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
 
     def _resolve(self, config: MkDocsConfig) -> BuildOptions:
         if self.given is not None:
-            return with_repository(self.given, config.repo_url or "")
+            return self.given.options
         base = Path(config.config_file_path).parent if config.config_file_path else Path.cwd()
         values = tool_config.load(base)
         values.update({key.replace("_", "-"): value for key, value in self.config.items() if value})
-        return with_repository(options_from(values, base), config.repo_url or "")
+        return options_from(values, base)
 
     def _dress(self, config: MkDocsConfig) -> None:
         """Put our page shell between the project's own overrides and the theme."""
         config.theme.dirs.insert(1 if config.theme.custom_dir else 0, str(THEME))
         config.theme.static_templates.discard(SITEMAP)
-        config.extra["covatlas_sections"] = SECTIONS if self._generated is not None else ()
+        config.extra["covatlas_sections"] = SECTIONS if self._prepared is not None else ()
         config.extra_css.insert(0, "assets/covatlas.css")
         config.extra_javascript.append("assets/covatlas.js")  # type: ignore[arg-type]
 
@@ -188,3 +229,27 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
             self._staging = None
+
+
+def _folders(config: MkDocsConfig) -> tuple[str, ...]:
+    """Return the folders that the configuration names, relative to it."""
+    base = Path(config.config_file_path).parent.absolute()
+    named = [config.docs_dir, *([config.theme.custom_dir] if config.theme.custom_dir else [])]
+    return tuple(Path(os.path.relpath(folder, base)).as_posix() for folder in named)
+
+
+def _frame_inputs(config: MkDocsConfig, prepared: Prepared) -> Known[FrameInputs]:
+    path = Path(config.config_file_path) if config.config_file_path else Path("mkdocs.yml")
+    own = path.name == "mkdocs.yml" and path.parent.absolute() == Path().absolute()
+    return inputs_of(path, _folders(config), site_name(prepared.options, own), prepared.templates)
+
+
+def _digests(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return path and sha256 of every file below a folder, sorted."""
+    return tuple(
+        sorted(
+            (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in folder.rglob("*")
+            if path.is_file()
+        )
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,38 +28,41 @@ class Published:
     paths: tuple[str, ...]
 
 
-def publish(site_dir: Path, outputs: Mapping[str, Callable[[], bytes]]) -> Published:
-    """Make `site_dir` hold exactly `outputs` (posix path → its bytes when asked for) beside what others put there.
+def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path) -> Published:
+    """Make `site_dir` hold exactly `manifest` (posix path → sha256) beside what others put there.
 
-    Only files that differ are written, each under a temporary name and renamed; files that an earlier publication made
-    and this one does not are deleted. Raises CovatlasError before anything is touched when the directory holds
-    files of foreign making and no token, or a foreign file where one of ours must go.
+    `present` are the digests of the files in it; those that differ are renamed from below `staging`, and files that an
+    earlier publication made and this one does not are deleted. Raises CovatlasError before anything is touched when
+    the directory holds files of foreign making and no token, or a foreign file where one of ours must go.
     """
-    ours = _claim(site_dir, outputs)
-    known = sorted(ours | set(outputs))
+    ours = _claim(site_dir, manifest, present)
+    differing = [path for path in sorted(manifest) if present.get(path) != manifest[path]]
+    token = encode_token(manifest)
+    stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
+    gone = sorted(ours - set(manifest))
+    if not (differing or gone or stray) and present.get(TOKEN) == hashlib.sha256(token).hexdigest():
+        return Published((), (), tuple(sorted(manifest)))
     try:
         site_dir.mkdir(parents=True, exist_ok=True)
-        _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": known}))
+        _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": sorted(ours | set(manifest))}))
         (site_dir / TOKEN).unlink(missing_ok=True)
-        for left_over in site_dir.rglob(f"*{_TEMPORARY}"):  # of a publication that was killed
-            left_over.unlink()
-        deleted = tuple(path for path in sorted(ours - set(outputs)) if _delete(site_dir, path))
-        written: list[str] = []
-        digests: dict[str, str] = {}
-        for path in sorted(outputs):
-            data = outputs[path]()
-            digests[path] = hashlib.sha256(data).hexdigest()
-            if _read(site_dir / path) != data:
-                _replace(site_dir / path, data)
-                written.append(path)
-        encoded = _encode({"schema": SCHEMA, "digest": manifest_digest(digests), "files": digests})
-        _replace(site_dir / TOKEN, encoded)
+        for path in stray:
+            (site_dir / path).unlink(missing_ok=True)
+        deleted = tuple(path for path in gone if _delete(site_dir, path))
+        for path in differing:
+            _move(staging / path, site_dir / path)
+        _replace(site_dir / TOKEN, token)
         (site_dir / JOURNAL).unlink()
     except OSError as error:
         raise CovatlasError(
             f"{site_dir}: the site cannot be written ({error}); mend that or choose --site-dir"
         ) from None
-    return Published(tuple(written), deleted, tuple(sorted(outputs)))
+    return Published(tuple(differing), deleted, tuple(sorted(manifest)))
+
+
+def encode_token(manifest: Mapping[str, str]) -> bytes:
+    """Return the token: the digest of each file and, for the whole, of the manifest."""
+    return _encode({"schema": SCHEMA, "digest": manifest_digest(manifest), "files": dict(manifest)})
 
 
 def manifest_digest(digests: Mapping[str, str]) -> str:
@@ -66,45 +71,42 @@ def manifest_digest(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _claim(site_dir: Path, outputs: Mapping[str, object]) -> set[str]:
+def read_token(site_dir: Path) -> dict[str, str] | None:
+    """Return the manifest of a whole site, None where there is none."""
+    try:
+        value = json.loads((site_dir / TOKEN).read_bytes())
+        files = value["files"]
+        return files if manifest_digest(files) == value["digest"] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _claim(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str]) -> set[str]:
     """Return the paths in `site_dir` that we made, or refuse the directory."""
     if site_dir.exists() and not site_dir.is_dir():
         raise CovatlasError(f"{site_dir}: not a directory; choose another --site-dir")
     listed = _listed(site_dir / JOURNAL) or _listed(site_dir / TOKEN)
-    present = _files(site_dir) - {TOKEN, JOURNAL}
+    found = {path for path in present if path not in (TOKEN, JOURNAL) and not path.endswith(_TEMPORARY)}
     if listed is None:
-        foreign = sorted(present - set(outputs))
+        foreign = sorted(found - set(manifest))
         if foreign:
             raise CovatlasError(
                 f"{site_dir}: holds files that Covatlas did not make ({foreign[0]!r} and {len(foreign) - 1} more); "
                 "choose another --site-dir or empty this one"
             )
-        return present
-    clash = sorted((present - listed) & set(outputs))
+        return found
+    clash = sorted((found - listed) & set(manifest))
     if clash:
         raise CovatlasError(
             f"{site_dir / clash[0]}: Covatlas did not make this file and would overwrite it; move it away"
         )
-    return listed & present  # never a path that is not below site_dir, whatever a token says
-
-
-def _files(site_dir: Path) -> set[str]:
-    found = set()
-    for folder, _, names in os.walk(site_dir):
-        base = Path(folder).relative_to(site_dir).as_posix()
-        prefix = "" if base == "." else base + "/"
-        found.update(prefix + name for name in names if not name.endswith(_TEMPORARY))
-    return found
+    return listed & found  # never a path that is not below site_dir, whatever a token says
 
 
 def _listed(path: Path) -> set[str] | None:
-    data = _read(path)
-    if data is None:
-        return None
     try:
-        files = json.loads(data)["files"]
-        return {item for item in files if isinstance(item, str)}
-    except (ValueError, KeyError, TypeError):
+        return {item for item in json.loads(path.read_bytes())["files"] if isinstance(item, str)}
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # a torn token proves nothing: the directory is judged by what it holds
 
 
@@ -124,11 +126,29 @@ def _delete(site_dir: Path, path: str) -> bool:
     return True
 
 
-def _read(path: Path) -> bytes | None:
+def _move(source: Path, target: Path) -> None:
+    """Rename a staged file to its place; from another file system it is copied beside its place first."""
     try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+        os.replace(source, target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _move_here(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _move_here(source, target)
+
+
+def _move_here(source: Path, target: Path) -> None:
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        temporary = target.with_name(f"{target.name}.{os.getpid()}{_TEMPORARY}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -139,4 +159,4 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _encode(value: object) -> bytes:
-    return (json.dumps(value, indent=0, sort_keys=True) + "\n").encode()
+    return (json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n").encode()

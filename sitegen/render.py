@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +13,21 @@ from markupsafe import Markup
 
 from sitegen import address
 from sitegen.model import Page
+from sitegen.views import WHY, WORDS
+
+_BLANK = re.compile(r"\n[ \t\n]*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page before it is rendered: a frozen view, its template, and what the page's shell shows."""
+
+    template: str
+    path: str
+    title: str
+    description: str
+    view: Any
+    toc: tuple[tuple[str, str], ...] = ()
 
 
 class Renderer:
@@ -28,24 +45,18 @@ class Renderer:
             symbol_path=address.symbol_path,
             profile_path=address.profile_path,
             profile_data_path=address.profile_data_path,
+            WORDS=WORDS,
+            WHY=WHY,
         )
         self._env.filters.update(
             percent=percent, count=thousands, plural=plural, bar=bar_width, share=share, dotted=dotted
         )
 
-    def page(
-        self,
-        template: str,
-        path: str,
-        title: str,
-        description: str,
-        view: Any,
-        toc: tuple[tuple[str, str], ...] = (),
-    ) -> Page:
-        """Render `view` (the template's `v`) as the page at `path`."""
-        html = self._env.get_template(template).render(v=view, href=partial(address.link, path))
-        content = "\n".join(line for line in html.split("\n") if line and not line.isspace())
-        return Page(path=path, title=title, description=description, content=content, toc=toc)
+    def page(self, sheet: Sheet) -> Page:
+        """Render a sheet's view (the template's `v`) as its page."""
+        html = self._env.get_template(sheet.template).render(v=sheet.view, href=partial(address.link, sheet.path))
+        content = _BLANK.sub("\n", html).strip("\n")
+        return Page(sheet.path, sheet.title, sheet.description, content, sheet.toc)
 
 
 def percent(part: int, whole: int) -> str:

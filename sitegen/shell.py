@@ -1,10 +1,10 @@
-"""The theme's page shell: rendered once per kind of page with sentinels, then stamped with each page's content."""
+"""The theme's page shells: rendered by mkdocs with sentinels, cut at them, and compared with a real render."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,7 @@ from mkdocs.structure.files import File, InclusionLevel
 from mkdocs.structure.pages import Page as MkdocsPage
 from mkdocs.structure.toc import AnchorLink, TableOfContents
 
-from instrument.errors import CovatlasError
-from sitegen.address import url_of
+from sitegen.frame import MARK, Shell, encode_page, section_of
 from sitegen.model import Page
 
 if TYPE_CHECKING:
@@ -22,13 +21,16 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.nav import Navigation
 
-# Letters and digits only: no filter of a theme changes them, and no page holds them by chance.
-_MARK = "zqCovatlas7f3aZq"
-_SENTINEL = re.compile(_MARK + r"(?:Title|Text|Content|Path|Anchor\d+|Entry\d+)End")
+# Every kind of page there is: section, depth of its address, entries of its table of contents.
+KINDS = (
+    ("home", 0, 0), ("matrix", 1, 0), ("gaps", 1, 0), ("overlap", 1, 0),
+    ("modules", 1, 0), ("symbols", 1, 0), ("profiles", 1, 3), ("profiles", 1, 4),
+)  # fmt: skip
+_SENTINEL = MARK + r"(?:Title|Text|Content|Path|Anchor\d+|Entry\d+)End"
 
 
 def _sentinel(name: str) -> str:
-    return f"{_MARK}{name}End"
+    return f"{MARK}{name}End"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,83 +54,53 @@ class Theme:
         output = self.env.get_template("main.html").render(context)
         return plugins.on_post_page(output, page=made, config=self.config)
 
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """A rendered page cut at its sentinels: text and sentinel names in turn, text first and last."""
-
-    pieces: tuple[str, ...]
-    slots: tuple[str, ...]
-
-    def stamp(self, page: Page) -> bytes:
-        """Return the bytes of `page` in this shell; raise CovatlasError if a sentinel would remain."""
-        values = {
-            "Title": escape(page.title),
-            "Text": escape(page.description),
-            "Content": page.content,
-            "Path": url_of(page.path),
-        }
-        for index, (anchor, title) in enumerate(page.toc):
-            values[f"Anchor{index}"] = escape(anchor)
-            values[f"Entry{index}"] = escape(title)
-        parts = [self.pieces[0]]
-        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
-            parts += (values[slot], piece)
-        text = "".join(parts)
-        if _MARK in text:
-            raise CovatlasError(
-                f"{page.path}: a sentinel of the page shell is left over; turn off the theme's own filters"
-            )
-        return _encode(text)
+    def render_bytes(self, page: Page) -> bytes:
+        """Return a whole page's bytes."""
+        return encode_page(self.render(page))
 
 
-@dataclass(slots=True)
-class Shells:
-    """The shells of one theme, each rendered when first needed and compared once with what mkdocs makes of the page.
+def cut_shells(theme: Theme, warn: Callable[[str], None]) -> dict[tuple[str, int], Shell | None]:
+    """Return the shell of every kind of page by (section, entries), each compared with what mkdocs makes of a page.
 
-    Where they differ (a plugin that rewrites finished pages), that kind of page is rendered by mkdocs, page by page.
+    None stands where they differ (a plugin that rewrites finished pages): such pages must be rendered one by one.
     """
+    found: dict[tuple[str, int], Shell | None] = {}
+    for section, depth, entries in KINDS:
+        shell = _cut(theme, section, depth, entries)
+        probe = _probe(section, depth, entries)
+        same = shell is not None and shell.stamp(probe) == theme.render_bytes(probe)
+        found[section, entries] = shell if same else None
+    if None in found.values():
+        warn("another plugin changes finished pages, so generated pages are rendered one by one")
+    return found
 
-    theme: Theme
-    warn: Callable[[str], None]
-    _made: dict[tuple[str, int, int], Shell | None] = field(default_factory=dict)
 
-    def stamp(self, page: Page) -> bytes:
-        """Return the bytes of `page`."""
-        key = (section_of(page.path), page.path.count("/"), len(page.toc))
-        if key not in self._made:
-            shell = self._make(*key)
-            same = shell is not None and shell.stamp(page) == _encode(self.theme.render(page))
-            if not same:
-                self.warn(
-                    f"{page.path}: another plugin changes finished pages, so pages like it are rendered one by one"
-                )
-            self._made[key] = shell if same else None
-        found = self._made[key]
-        return found.stamp(page) if found is not None else _encode(self.theme.render(page))
+def _probe(section: str, depth: int, entries: int) -> Page:
+    """Return a page whose texts would show a filter that treats pages differently."""
+    toc = tuple((f'a{index}"&', f"Entry <{index}> & more") for index in range(entries))
+    name = "pkg.mod_1-0a.html" if depth else "index.html"
+    return Page(
+        path="/".join([section] * depth + [name]),
+        title='pkg.mod.f<"&>',
+        description="What 'it' <does> & why",
+        content='<h1>it</h1>\n<pre class="cv-src">  x = "&lt;b&gt;"\n\n\n</pre> <p>two  spaces</p>',
+        toc=toc,
+    )
 
-    def _make(self, section: str, depth: int, entries: int) -> Shell | None:
-        folder = "/".join([section] * depth)
-        name = f"{_sentinel('Path')}.html"
-        path = f"{folder}/{name}" if folder else name
-        text = self.theme.render(
-            Page(
-                path=path,
-                title=_sentinel("Title"),
-                description=_sentinel("Text"),
-                content=f"<h1>{_sentinel('Content')}</h1>",
-                toc=tuple((_sentinel(f"Anchor{i}"), _sentinel(f"Entry{i}")) for i in range(entries)),
-            )
+
+def _cut(theme: Theme, section: str, depth: int, entries: int) -> Shell | None:
+    folder = "/".join([section] * depth)
+    name = f"{_sentinel('Path')}.html"
+    path = f"{folder}/{name}" if folder else name
+    text = theme.render(
+        Page(
+            path=path,
+            title=_sentinel("Title"),
+            description=_sentinel("Text"),
+            content=f"<h1>{_sentinel('Content')}</h1>",
+            toc=tuple((_sentinel(f"Anchor{i}"), _sentinel(f"Entry{i}")) for i in range(entries)),
         )
-        text = text.replace(path, _sentinel("Path")).replace(f"<h1>{_sentinel('Content')}</h1>", _sentinel("Content"))
-        found = [match[len(_MARK) : -len("End")] for match in _SENTINEL.findall(text)]
-        return Shell(tuple(_SENTINEL.split(text)), tuple(found)) if "Content" in found else None
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "xmlcharrefreplace")
-
-
-def section_of(path: str) -> str:
-    """Return the section of a page path: its first folder, `home` for a page at the root."""
-    return path.split("/")[0] if "/" in path else "home"
+    )
+    text = text.replace(path, _sentinel("Path")).replace(f"<h1>{_sentinel('Content')}</h1>", _sentinel("Content"))
+    found = [match[len(MARK) : -len("End")] for match in re.findall(_SENTINEL, text)]
+    return Shell(tuple(re.split(_SENTINEL, text)), tuple(found)) if "Content" in found else None

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
-from mkdocs.exceptions import Abort, MkDocsException
-
 from instrument.errors import CovatlasError
-from sitegen.generate import BuildOptions, Say
-from sitegen.plugin import CovatlasPlugin
+from sitegen.engine import page_paths, page_set
+from sitegen.frames import config_file, inputs_of, known_frame, read_facts
+from sitegen.generate import (
+    BuildOptions,
+    Outcome,
+    Prepared,
+    Say,
+    finish,
+    in_repository,
+    new_staging,
+    prepare,
+    present_in,
+    press_of,
+    publish_and_remember,
+    site_name,
+)
+from sitegen.pipeline import plan_of
+from sitegen.press import Fate
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did: pages of the site, files whose bytes changed, seconds, and where the site is."""
+    """What a build did: pages of the site, files whose bytes changed, seconds, where the site is, each page's fate.
+
+    A page without a fate is as it was: nothing that could reach it changed.
+    """
 
     pages: int
     changed: int
     seconds: float
     site_dir: Path
+    fates: Mapping[str, Fate]
+    written: tuple[str, ...]
+    deleted: tuple[str, ...]
+
+    @property
+    def made(self) -> int:
+        """Return how many pages were rendered because what they show changed."""
+        return sum(fate == "made" for fate in self.fates.values())
 
     def __str__(self) -> str:
         """Return the closing line."""
@@ -38,32 +61,48 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     """
     start = time.monotonic()
     _refuse_dangerous(options)
-    own = Path("mkdocs.yml")
-    handler = _Teller(say)
-    logger = logging.getLogger("mkdocs")
-    logger.addHandler(handler)
-    logger.propagate = False
+    prepared = prepare(options, say)
+    outcome = _without_mkdocs(prepared)
+    if outcome is None:
+        from sitegen.with_mkdocs import build_with_mkdocs
+
+        outcome = build_with_mkdocs(prepared, say)
+    pages = sum(path.endswith(".html") for path in outcome.manifest)
+    changed = len(outcome.published.written) + len(outcome.published.deleted)
+    return BuildReport(
+        pages, changed, time.monotonic() - start, options.site_dir, outcome.fates,
+        outcome.published.written, outcome.published.deleted,
+    )  # fmt: skip
+
+
+def _without_mkdocs(prepared: Prepared) -> Outcome | None:
+    """Build in the frame of an earlier build; None where mkdocs must render it."""
+    options, store = prepared.options, prepared.store
+    config, own = config_file(Path())
+    facts = read_facts(config, store)
+    if facts is None:
+        return None
+    prepared = in_repository(prepared, facts.value.repo_url)
+    inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.templates)
+    present = present_in(options)
+    whole = (prepared.snapshot, inputs)
+    kept = store.look(page_set, *whole)
+    if kept is not None and kept.readable and all(present.get(path) == found for path, found in kept.value):
+        manifest = dict(kept.value)
+        return Outcome(publish_and_remember(options, manifest, present, Path()), {}, manifest)
+    plan = plan_of(prepared.snapshot, store)
+    frame = known_frame(inputs.value, page_paths(plan, store), store)
+    if frame is None or any(present.get(path) != found for path, found in frame.value.files):
+        return None
+    staging = new_staging(options.cache_dir)
     try:
-        with resources.as_file(resources.files("sitegen") / "scaffold") as scaffold:
-            config_file = own if own.is_file() else scaffold / "mkdocs.yml"
-            config = load_config(str(config_file), site_dir=str(options.site_dir.absolute()))
-            plugin = config.plugins.get("covatlas")
-            if not isinstance(plugin, CovatlasPlugin):
-                raise CovatlasError(f"{config_file}: does not use the covatlas plugin; add `- covatlas` to its plugins")
-            if options.title or config_file != own:
-                config.site_name = options.title or ", ".join(source.name for source in options.sources)
-            plugin.given, plugin.say = options, say
-            build(config)
-    except (Abort, MkDocsException) as error:
-        raise CovatlasError(f"mkdocs cannot build the site: {' '.join(str(error).split())}") from None
+        shells = {(section, entries): shell for section, entries, shell in frame.value.shells}
+        outcome = finish(prepared, plan, press_of(prepared, frame, shells, present, staging))
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
-    published = plugin.published
-    assert published is not None
-    pages = sum(path.endswith(".html") for path in published.paths)
-    changed = len(published.written) + len(published.deleted)
-    return BuildReport(pages, changed, time.monotonic() - start, options.site_dir)
+        shutil.rmtree(staging, ignore_errors=True)
+    store.keep(tuple(sorted(outcome.manifest.items())), page_set, *whole)
+    store.flush()
+    return outcome
 
 
 def _refuse_dangerous(options: BuildOptions) -> None:
@@ -75,15 +114,3 @@ def _refuse_dangerous(options: BuildOptions) -> None:
             raise CovatlasError(
                 f"{options.site_dir}: the site would mix with its input {folder}; choose another --site-dir"
             )
-
-
-class _Teller(logging.Handler):
-    """Passes mkdocs' warnings on as messages."""
-
-    def __init__(self, say: Say) -> None:
-        super().__init__(logging.WARNING)
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say one warning."""
-        self._say(f"mkdocs: {record.getMessage()}")

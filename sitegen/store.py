@@ -1,62 +1,113 @@
 """Memo of pure stages: NullStore forgets, MemoryStore keeps for a process, DiskStore keeps in the cache directory.
 
 A result is found again by the fingerprint of (toolchain, stage, arguments) and by nothing else, so a cache can only
-save time: whatever is missing, damaged or unreadable is made again.
+save time: whatever is missing, damaged or unreadable is made again. Arguments may be Known: then only their digest is
+looked at, and a result that is found is not read until somebody asks for its value.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import io
-import os
-import pickle
 import platform
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sitegen import model
-from sitegen.fingerprint import digest, fingerprint
+from sitegen.entries import read_entry, write_entry
+from sitegen.fingerprint import Known, digest, fingerprint, plain
+from sitegen.index import Index
 
 Result = TypeVar("Result")
-_MAGIC = b"covatlas1\n"
-_DIGEST_SIZE = hashlib.sha256().digest_size
-_LIBRARIES = ("coverage", "jinja2", "markupsafe", "mkdocs", "mkdocs-material", "orjson", "pygments")
+_LIBRARIES = (
+    "coverage", "jinja2", "markdown", "markupsafe", "mkdocs", "mkdocs-material", "orjson", "pygments",
+    "pymdown-extensions", "pyyaml",
+)  # fmt: skip
 _RUNTIME = ("errors.py", "record.py", "slug.py")  # the modules of `instrument` that the generator computes with
 
 
 class Store(Protocol):
     """Where results of stages are kept."""
 
+    def call(self, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`, made now or known from an earlier call with equal arguments."""
+        ...
+
     def memo(self, stage: Callable[..., Result], *args: object) -> Result:
-        """Return `stage(*args)`, made now or found from an earlier call with equal arguments."""
+        """Return the value of `call`."""
+        ...
+
+    def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
+        """Return `stage(*args)` if it is known from an earlier call."""
+        ...
+
+    def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Take `value` for the result of `stage(*args)`."""
+        ...
+
+    def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
+        """Return the digest noted for a stage and arguments, or note `found` as that."""
         ...
 
 
 class NullStore:
     """Keeps nothing: every stage runs."""
 
-    def memo(self, stage: Callable[..., Result], *args: object) -> Result:
+    def call(self, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Return `stage(*args)`."""
-        return stage(*args)
+        return Known(stage(*map(plain, args)))
+
+    def memo(self, stage: Callable[..., Result], *args: object) -> Result:
+        """Return the value of `call`."""
+        return self.call(stage, *args).value
+
+    def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
+        """Know nothing."""
+        return None
+
+    def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Forget."""
+        return Known(value)
+
+    def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
+        """Forget."""
+        return found
 
 
 class MemoryStore:
     """Keeps results for as long as it lives."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[str, Known[Any]] = {}
+        self._noted: dict[str, str] = {}
 
-    def memo(self, stage: Callable[..., Result], *args: object) -> Result:
+    def call(self, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Return `stage(*args)`, run once per arguments."""
         key = fingerprint("", stage, args)
         if key not in self._kept:
-            self._kept[key] = stage(*args)
+            self._kept[key] = Known(stage(*map(plain, args)))
         return self._kept[key]
+
+    def memo(self, stage: Callable[..., Result], *args: object) -> Result:
+        """Return the value of `call`."""
+        return self.call(stage, *args).value
+
+    def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
+        """Return `stage(*args)` if it is known from an earlier call."""
+        return self._kept.get(fingerprint("", stage, args))
+
+    def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Take `value` for the result of `stage(*args)`."""
+        known = self._kept[fingerprint("", stage, args)] = Known(value)
+        return known
+
+    def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
+        """Return the digest noted for a stage and arguments, or note `found` as that."""
+        key = fingerprint("", stage, args)
+        if found is not None:
+            self._noted[key] = found
+        return self._noted.get(key)
 
 
 def _to_stderr(message: str) -> None:
@@ -64,35 +115,75 @@ def _to_stderr(message: str) -> None:
 
 
 class DiskStore:
-    """Keeps results in files named by fingerprint; a directory that cannot be written is said once and left alone."""
+    """Keeps results in files named by their digest; a directory that cannot be written is said once and left alone."""
 
     def __init__(self, path: Path, toolchain: str, say: Callable[[str], None] = _to_stderr) -> None:
         self._path = path
         self._toolchain = toolchain
         self._say = say
         self._writable = True
+        self.index = Index(path / "index")
+
+    def call(self, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`, known from an earlier build or run and written."""
+        key = fingerprint(self._toolchain, stage, args)
+        found = self.index.get(key)
+        if found is not None:
+            return Known(digest=found, load=partial(self._load, found, stage, args))
+        known = Known(stage(*map(plain, args)))
+        self._write(known)
+        self.index.put(key, known.digest)
+        return known
 
     def memo(self, stage: Callable[..., Result], *args: object) -> Result:
-        """Return `stage(*args)`, read from its entry or run and written."""
+        """Return the value of `call`."""
+        return self.call(stage, *args).value
+
+    def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
+        """Return `stage(*args)` if it is known from an earlier build."""
+        found = self.index.get(fingerprint(self._toolchain, stage, args))
+        return Known(digest=found, load=partial(self._load, found, stage, args)) if found is not None else None
+
+    def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Take `value` for the result of `stage(*args)` and write it."""
+        known = Known(value)
+        self._write(known)
+        self.index.put(fingerprint(self._toolchain, stage, args), known.digest)
+        return known
+
+    def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
+        """Return the digest noted for a stage and arguments, or note `found` as that."""
         key = fingerprint(self._toolchain, stage, args)
-        entry = self._path / key[:2] / key[2:]
-        kept, value = _read(entry)
+        if found is not None:
+            self.index.put(key, found)
+        return self.index.get(key)
+
+    def flush(self) -> None:
+        """Write down what was added; until then a killed build forgets it."""
+        self._guarded(self.index.flush)
+
+    def _load(self, found: str, stage: Callable[..., Result], args: tuple[object, ...]) -> Result:
+        kept, value = read_entry(self._path, found)
         if kept:
             return value
-        value = stage(*args)
-        if self._writable:
-            self._write(entry, value)
-        return value
+        known = Known(stage(*map(plain, args)))
+        self._write(known)
+        return known.value
 
-    def _write(self, entry: Path, value: object) -> None:
+    def _write(self, known: Known[Any]) -> None:
+        if self._writable:
+            self._guarded(partial(write_entry, self._path, known.digest, known.value))
+
+    def _guarded(self, write: Callable[[], None]) -> None:
         try:
-            _write(entry, value)
+            write()
         except OSError as error:
+            if self._writable:
+                self._say(
+                    f"the cache {self._path} cannot be written ({error.strerror or error}), so this build keeps "
+                    "nothing; mend the directory or name another --cache-dir"
+                )
             self._writable = False
-            self._say(
-                f"the cache {self._path} cannot be written ({error.strerror or error}), so this build keeps nothing; "
-                "mend the directory or name another --cache-dir"
-            )
 
 
 def toolchain() -> str:
@@ -111,64 +202,3 @@ def _versions() -> tuple[tuple[str, str], ...]:
         except importlib.metadata.PackageNotFoundError:
             found.append((name, ""))
     return tuple(found)
-
-
-# ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _read(entry: Path) -> tuple[bool, Any]:
-    """Return (True, value) of an undamaged entry, else (False, None)."""
-    try:
-        data = entry.read_bytes()
-    except OSError:
-        return False, None
-    start = len(_MAGIC) + _DIGEST_SIZE
-    payload = data[start:]
-    if data[:start] != _MAGIC + hashlib.sha256(payload).digest():
-        return False, None
-    try:
-        return True, _Unpickler(io.BytesIO(payload)).load()
-    except Exception:  # whatever a forged payload makes the unpickler raise: a miss, the result is made again
-        return False, None
-
-
-def _write(entry: Path, value: object) -> None:
-    """Write an entry in one rename, so that no reader ever sees half of it."""
-    payload = _dumps(value)
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=entry.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
-        os.replace(temporary, entry)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _dumps(value: object) -> bytes:
-    out = io.BytesIO()
-    _Pickler(out, protocol=5).dump(value)
-    return out.getvalue()
-
-
-class _Pickler(pickle.Pickler):
-    """Writes a value of our model as its class and fields: read back three times as fast as dataclasses' own state."""
-
-    def reducer_override(self, value: Any) -> Any:
-        """Return (class, fields) of a dataclass of `sitegen.model`, else leave it to pickle."""
-        kind = type(value)
-        if kind.__module__ == model.__name__ and is_dataclass(kind):
-            return kind, tuple(getattr(value, name) for name in kind.__match_args__)
-        return NotImplemented
-
-
-class _Unpickler(pickle.Unpickler):
-    """Makes values of our own model and nothing else: a forged entry can name no other code to run."""
-
-    def find_class(self, module: str, name: str) -> type:
-        """Return a dataclass of `sitegen.model`; refuse every other name."""
-        found = vars(model).get(name) if module == model.__name__ else None
-        if isinstance(found, type) and is_dataclass(found) and found.__module__ == model.__name__:
-            return found
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in the cache")

@@ -8,11 +8,32 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sitegen.matrix import unique
-from sitegen.model import Atlas, Cell, Certainty, FileCoverage, ProfileHead, Summary, Symbol, SymbolCoverage
+from sitegen.model import Cell, Certainty, FileCoverage, Matrix, ProfileHead, Summary, Symbol, SymbolCoverage
 
 # The surest first: a symbol with cells of several certainties is shown with the first of these.
 CERTAINTIES: tuple[Certainty, ...] = ("body", "stale", "failed", "import-only")
 State = Literal["body", "stale", "failed", "import-only", "none", "empty"]
+# A state is always a word; its colour only helps.
+WORDS = {
+    "body": "covered",
+    "import-only": "import only",
+    "failed": "failed playback",
+    "stale": "stale",
+    "none": "not covered",
+    "empty": "nothing to run",
+    "passed": "passed",
+    "unknown": "unknown",
+}
+WHY = {
+    "body": "a body line ran",
+    "import-only": "only lines that run at import, no body line",
+    "failed": "its lines ran, but the playback failed",
+    "stale": "its lines ran, but the source changed since",
+    "none": "no profile runs it",
+    "empty": "it has no body line",
+    "passed": "the playback answered as recorded",
+    "unknown": "there is no run record",
+}
 
 
 def best(cells: Iterable[Cell]) -> Certainty | None:
@@ -107,10 +128,9 @@ class ProfileRow:
         return None
 
 
-def profile_rows(atlas: Atlas) -> tuple[ProfileRow, ...]:
+def profile_rows(profiles: Iterable[ProfileHead], matrix: Matrix) -> tuple[ProfileRow, ...]:
     """Return one row per profile, in the matrix's order."""
-    matrix = atlas.matrix
-    heads = {head.slug: head for head in atlas.profiles}
+    heads = {head.slug: head for head in profiles}
     only = unique(matrix)
     return tuple(
         ProfileRow(
@@ -127,17 +147,20 @@ def profile_rows(atlas: Atlas) -> tuple[ProfileRow, ...]:
 
 
 class Lookup:
-    """Finds things in an atlas by id; built once per build."""
+    """Finds symbols of files by id."""
 
-    def __init__(self, atlas: Atlas) -> None:
+    def __init__(self, files: Iterable[FileCoverage]) -> None:
         self.symbols: dict[str, SymbolCoverage] = {}
         self.members: dict[str, list[Symbol]] = {}
-        for file in atlas.files:
+        self.position: dict[str, int] = {}  # among the members of the parent
+        for file in files:
             for coverage in file.symbols:
                 symbol = coverage.symbol
                 self.symbols[symbol.id] = coverage
                 if symbol.parent is not None:
-                    self.members.setdefault(symbol.parent, []).append(symbol)
+                    siblings = self.members.setdefault(symbol.parent, [])
+                    self.position[symbol.id] = len(siblings)
+                    siblings.append(symbol)
 
     def lineage(self, symbol: Symbol) -> list[Symbol]:
         """Return the enclosing symbols, the module first."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
 from instrument.record import JobRun, RequestRun, RunRecord, write_record
-from sitegen.generate import BuildOptions, Generated, generate
+from sitegen.data import data_artifacts
+from sitegen.engine import shown_head
+from sitegen.fragments import file_html
+from sitegen.generate import BuildOptions, prepare
+from sitegen.highlight import highlighted
+from sitegen.model import Artifact, Page
+from sitegen.pages import Whole, symbol_sheet, whole_sheets
+from sitegen.parts import file_part
+from sitegen.pipeline import build_atlas, plan_of
+from sitegen.render import Renderer
+from sitegen.symbol_pages import file_views
 from tests.atlas_support import record, write
 
 HOSTILE = "<script>window.hacked = 1</script>"
@@ -108,9 +119,30 @@ def project(root: Path) -> BuildOptions:
     )
 
 
+@dataclass(frozen=True)
+class Generated:
+    """What the data makes of the site, in memory: pages before they are stamped, and the twins made from the whole."""
+
+    pages: tuple[Page, ...]
+    artifacts: tuple[Artifact, ...]
+
+
 def generated(options: BuildOptions) -> Generated:
     """Return the pages and artifacts of a project."""
-    return generate(options, lambda message: None)
+    prepared = prepare(replace(options, clean=True), lambda message: None)
+    plan = plan_of(prepared.snapshot, prepared.store)
+    atlas = build_atlas(prepared.snapshot, prepared.store)
+    sources = {source.path: highlighted(source.data) for source in prepared.snapshot.sources}
+    renderer = Renderer(dict(prepared.snapshot.templates))
+    sheets = [
+        symbol_sheet(view)
+        for file in atlas.files
+        for view in file_views(file, sources[file.inventory.path], atlas.config)
+    ]
+    heads = tuple(shown_head(head.value) for head in plan.heads)
+    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps)
+    sheets += whole_sheets(whole, [file_html(file) for file in atlas.files])
+    return Generated(tuple(map(renderer.page, sheets)), data_artifacts(atlas, prepared.snapshot.commit))
 
 
 class Html(HTMLParser):

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from instrument.record import read_record, write_record
-from sitegen.generate import Generated
 from sitegen.model import Page
 from tests.atlas_support import record, write
-from tests.site_support import HOSTILE, Html, generated, project
+from tests.site_support import HOSTILE, Generated, Html, generated, project
 
 
 @pytest.fixture(scope="module")

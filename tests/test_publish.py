@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.errors import CovatlasError
-from sitegen.publish import JOURNAL, TOKEN, manifest_digest, publish
+from sitegen.press import stage
+from sitegen.publish import JOURNAL, TOKEN, Published, manifest_digest, read_token
+from sitegen.publish import publish as publish_staged
+from sitegen.statcache import look_at, save
 
 
-def _outputs(**files: str) -> dict[str, Callable[[], bytes]]:
-    return {name.replace("__", "/"): text.encode for name, text in files.items()}
+def _outputs(**files: str) -> dict[str, bytes]:
+    return {name.replace("__", "/"): text.encode() for name, text in files.items()}
+
+
+def publish(site: Path, outputs: dict[str, bytes]) -> Published:
+    """Stage what differs and publish it, as a build does."""
+    memory = site.with_name(site.name + ".memory")
+    present = look_at(site, TOKEN, memory).digests
+    manifest = {path: hashlib.sha256(data).hexdigest() for path, data in outputs.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, data in outputs.items():
+            if present.get(path) != manifest[path]:
+                stage(Path(folder), path, data)
+        done = publish_staged(site, manifest, present, Path(folder))
+    save(site, TOKEN, memory, manifest)
+    return done
 
 
 def _tree(root: Path) -> dict[str, str]:
@@ -71,15 +89,18 @@ def test_a_file_is_refused_as_site_directory(tmp_path: Path) -> None:
         publish(tmp_path / "site", _outputs(a="1"))
 
 
-def test_the_token_is_away_while_the_tree_is_torn_and_the_next_publication_mends_it(tmp_path: Path) -> None:
+def test_the_token_is_away_while_the_tree_is_torn_and_the_next_publication_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(tmp_path, _outputs(a="1", old="x"))
 
-    def burst() -> bytes:
+    def burst(source: Path, target: Path) -> None:
         assert not (tmp_path / TOKEN).exists()
         raise RuntimeError("killed")
 
-    with pytest.raises(RuntimeError):
-        publish(tmp_path, {**_outputs(a="2", b="2"), "c": burst})
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr("sitegen.publish._move", burst)
+        publish(tmp_path, _outputs(a="2", b="2"))
     assert not (tmp_path / TOKEN).exists() and (tmp_path / JOURNAL).exists()
     (tmp_path / f"d.99{'.covatlas-tmp'}").write_text("left over")
     publish(tmp_path, _outputs(a="3"))
@@ -90,6 +111,9 @@ def test_the_token_names_every_file_and_the_digest_of_the_manifest(tmp_path: Pat
     publish(tmp_path, _outputs(a="1", b="2"))
     token = json.loads((tmp_path / TOKEN).read_text())
     assert sorted(token["files"]) == ["a", "b"] and token["digest"] == manifest_digest(token["files"])
+    assert read_token(tmp_path) == token["files"]
+    (tmp_path / TOKEN).write_text(json.dumps({**token, "files": {"a": "0"}}))
+    assert read_token(tmp_path) is None
 
 
 def test_a_token_that_points_outside_deletes_nothing_outside(tmp_path: Path) -> None:
@@ -117,7 +141,7 @@ def test_after_any_history_the_tree_is_the_last_site(tmp_path_factory: pytest.Te
     root = tmp_path_factory.mktemp("history")
     for site in sites:
         before = _tree(root)
-        done = publish(root, {name: text.encode for name, text in site.items()})
+        done = publish(root, {name: text.encode() for name, text in site.items()})
         assert _tree(root) == site
         assert set(done.written) == {name for name, text in site.items() if before.get(name) != text}
         assert set(done.deleted) == set(before) - set(site)

@@ -12,11 +12,12 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 from instrument.errors import CovatlasError
-from sitegen.generate import Generated
+from sitegen.frame import Shell, section_of
+from sitegen.generate import prepare
 from sitegen.model import Page
 from sitegen.plugin import CovatlasPlugin
-from sitegen.shell import Shells, Theme, section_of
-from tests.site_support import HOSTILE, generated, project
+from sitegen.shell import KINDS, Theme, cut_shells
+from tests.site_support import HOSTILE, Generated, generated, project
 
 SCAFFOLD = Path(__file__).parent.parent / "sitegen" / "scaffold" / "mkdocs.yml"
 EXTRA = {
@@ -40,27 +41,33 @@ def theme(
     config = load_config(str(SCAFFOLD), site_dir=str(site), **EXTRA[request.param])
     plugin = config.plugins["covatlas"]
     assert isinstance(plugin, CovatlasPlugin)
-    plugin.given = shop[0]
+    plugin.given = prepare(shop[0], pytest.fail)
     build(config)
     assert plugin._theme is not None
     yield plugin._theme
 
 
+def _shell(theme: Theme, page: Page) -> Shell:
+    found = cut_shells(theme, pytest.fail)[section_of(page.path), len(page.toc)]
+    assert found is not None
+    return found
+
+
 def test_every_page_stamped_equals_the_render_of_mkdocs(theme: Theme, shop: tuple[Any, Generated]) -> None:
-    warnings: list[str] = []
-    shells = Shells(theme, warnings.append)
+    shells = cut_shells(theme, pytest.fail)
+    assert len(shells) == len(KINDS)
     kinds = set()
     for page in shop[1].pages:
-        assert shells.stamp(page) == theme.render(page).encode("utf-8", "xmlcharrefreplace"), page.path
+        shell = shells[section_of(page.path), len(page.toc)]
+        assert shell is not None and shell.stamp(page) == theme.render_bytes(page), page.path
         kinds.add(section_of(page.path))
     assert kinds == {"home", "profiles", "modules", "symbols", "matrix", "gaps", "overlap"}
-    assert warnings == []
-    assert len(shells._made) < len(shop[1].pages)
 
 
 def test_title_description_and_toc_are_escaped_everywhere(theme: Theme) -> None:
-    page = Page("symbols/x.html", f"{HOSTILE}\"'&amp;", f'"><{HOSTILE}', "<h1>fine</h1>", ((f'"{HOSTILE}', HOSTILE),))
-    stamped = Shells(theme, pytest.fail).stamp(page).decode()
+    toc = tuple((f'"{HOSTILE}{index}', HOSTILE) for index in range(3))
+    page = Page("profiles/x.html", f"{HOSTILE}\"'&amp;", f'"><{HOSTILE}', "<h1>fine</h1>", toc)
+    stamped = _shell(theme, page).stamp(page).decode()
     assert stamped == theme.render(page)
     assert HOSTILE not in stamped
     assert "<title>&lt;script&gt;" in stamped and "&amp;amp;" in stamped
@@ -69,28 +76,24 @@ def test_title_description_and_toc_are_escaped_everywhere(theme: Theme) -> None:
 
 def test_a_sentinel_that_is_left_over_is_refused(theme: Theme) -> None:
     page = Page("symbols/x.html", "X", "about x", "<h1>x</h1>")
-    shells = Shells(theme, pytest.fail)
-    shells.stamp(page)
+    shell = _shell(theme, page)
+    shell.stamp(page)
     with pytest.raises(CovatlasError, match="sentinel"):
-        shells.stamp(replace(page, content="<h1>zqCovatlas7f3aZqTitleEnd</h1>"))
+        shell.stamp(replace(page, content="<h1>zqCovatlas7f3aZqTitleEnd</h1>"))
 
 
-def test_where_a_plugin_changes_finished_pages_mkdocs_renders_each(
-    theme: Theme, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_plugin_changes_finished_pages_there_is_no_shell(theme: Theme, monkeypatch: pytest.MonkeyPatch) -> None:
     def shout(output: str, **_: Any) -> str:
         return output + f"<!-- {len(output)} -->"
 
     monkeypatch.setitem(theme.config.plugins.events, "post_page", [shout])
     warnings: list[str] = []
-    shells = Shells(theme, warnings.append)
-    pages = [Page(f"symbols/{name}.html", name, "about", f"<h1>{name}</h1>") for name in ("a", "longer")]
-    assert [shells.stamp(page).decode() for page in pages] == [theme.render(page) for page in pages]
+    assert set(cut_shells(theme, warnings.append).values()) == {None}
     assert len(warnings) == 1 and "another plugin" in warnings[0]
 
 
 def test_a_page_asks_no_other_host(theme: Theme, shop: tuple[Any, Generated]) -> None:
     for page in shop[1].pages[:4]:
-        text = Shells(theme, pytest.fail).stamp(page).decode()
+        text = _shell(theme, page).stamp(page).decode()
         assert 'src="http' not in text and "fonts.g" not in text and 'data-md-component="source"' not in text
         assert 'rel="stylesheet" href="http' not in text

@@ -1,0 +1,196 @@
+"""Snapshot and frame → every generated file of the site: staged where it differs, known by its digest where not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sitegen import data
+from sitegen.address import profile_data_path, profile_path, symbol_path
+from sitegen.fingerprint import Known
+from sitegen.fragments import FileHtml, file_html
+from sitegen.highlight import highlighted
+from sitegen.model import Artifact, Atlas, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
+from sitegen.pages import Whole, symbol_sheet, whole_sheets
+from sitegen.parallel import spread
+from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
+from sitegen.pipeline import FilePlan, Plan, cover
+from sitegen.press import Fate, Paths, Press
+from sitegen.store import DiskStore, Store
+from sitegen.symbol_pages import file_views
+
+INVENTORY = "data/inventory.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileKnown:
+    """What is known of one file: its share of what is made from all, and its pages."""
+
+    part: Known[FilePart]
+    html: Known[FileHtml]
+    text: Known[FileText]
+    pages: Known[Paths]
+
+
+def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[dict[str, str], dict[str, Fate]]:
+    """Make every generated file; return the digest of each and what happened to each page."""
+    files, fates = _files(plan, press, store, jobs)
+    own, fate = _whole(plan, files, press, store)
+    return {path: digest for file in files for path, digest in file.pages.value} | dict(own), fates | fate
+
+
+def page_paths(plan: Plan, store: Store) -> list[str]:
+    """Return the paths of all pages and twins that `make_site` will make, without making them."""
+    symbols = [symbol for file in plan.files for symbol in store.call(symbol_paths, file.inventory).value]
+    own = [path for slug in plan.slugs for path in (profile_path(slug), profile_data_path(slug))]
+    sections = ["index.html", "matrix/index.html", "gaps/index.html", "overlap/index.html"]
+    return symbols + own + sections + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]
+
+
+def symbol_paths(file: FileInventory) -> tuple[str, ...]:
+    """Return the paths of a file's own pages."""
+    return tuple(symbol_path(symbol.id, symbol.kind) for symbol in file.symbols)
+
+
+# ── a file's own pages ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[FileKnown], dict[str, Fate]]:
+    known = {file.path: _known(file, plan.config, press, store) for file in plan.files}
+    todo = [file for file in plan.files if (found := known[file.path]) is None or not press.has(found.pages.value)]
+    fates: dict[str, Fate] = {}
+    if isinstance(store, DiskStore):  # results come back through the cache, so that processes need send none
+        made = spread(lambda file: _through(file, plan.config, press, store), todo, jobs)
+        for fate, records in made:
+            fates.update(fate)
+            store.index.adopt(records)
+        known.update((file.path, _known(file, plan.config, press, store)) for file in todo)
+        todo = [file for file in todo if known[file.path] is None]  # the cache cannot be written
+    for file in todo:
+        known[file.path], fate = _make(file, plan.config, press, store)
+        fates.update(fate)
+    return [found for found in known.values() if found is not None], fates
+
+
+def _through(
+    file: FilePlan, config: SiteConfig, press: Press, store: DiskStore
+) -> tuple[dict[str, Fate], list[tuple[str, str]]]:
+    store.index.drain()  # what a forked process has from its parent, the parent has
+    return _make(file, config, press, store)[1], store.index.drain()
+
+
+def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> FileKnown | None:
+    coverage = store.look(cover, file.inventory, file.recorded)
+    if coverage is None:
+        return None
+    part = store.look(file_part, coverage)
+    html = store.look(file_html, coverage)
+    text = store.look(file_text, coverage)
+    pages = store.look(page_set, coverage, file.source, config, *press.look)
+    if part is None or html is None or text is None or pages is None or not pages.readable:
+        return None
+    return FileKnown(part, html, text, pages)
+
+
+def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
+    coverage = file.coverage(store)
+    views = file_views(coverage.value, highlighted(file.source.value), config)
+    paths, fates = press.make(map(symbol_sheet, views), store)
+    return FileKnown(
+        part=store.call(file_part, coverage),
+        html=store.call(file_html, coverage),
+        text=store.call(file_text, coverage),
+        pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
+    ), fates
+
+
+def page_set(*args: object) -> Paths:
+    """Stand for the pages of one file, or of all files together, in the cache; their bytes are in the site."""
+    raise NotImplementedError
+
+
+# ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
+    parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
+    shown = tuple(store.call(shown_head, head) for head in plan.heads)
+    args = (plan.config, shown, parts, html, *press.look)
+    kept = store.look(page_set, *args)
+    fates: dict[str, Fate] = {}
+    if kept is None or not kept.readable or not press.has(kept.value):
+        matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
+        heads = tuple(head.value for head in shown)
+        whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value)
+        paths, fates = press.make(whole_sheets(whole, [item.value for item in html]), store)
+        kept = store.keep(paths, page_set, *args)
+    return (*kept.value, *_twins(plan, files, parts, press, store)), fates
+
+
+def shown_head(head: ProfileHead) -> ProfileHead:
+    """Return a head without what the pages leave to data/build.json: a re-recorded profile changes no page by it."""
+    return replace(head, commit=None, recorded=None, duration_s=None, routes=())
+
+
+def whole_matrix(slugs: tuple[str, ...], parts: tuple[FilePart, ...]) -> Matrix:
+    """Return the matrix of all files."""
+    return join_matrix(slugs, parts)
+
+
+def whole_gaps(parts: tuple[FilePart, ...]) -> Gaps:
+    """Return the gaps of all files."""
+    return join_gaps(parts)
+
+
+def _twins(
+    plan: Plan, files: Sequence[FileKnown], parts: tuple[Known[FilePart], ...], press: Press, store: Store
+) -> Paths:
+    texts = tuple(file.text for file in files)
+    args = (plan.config, plan.heads, plan.slugs, plan.commit, parts, texts)
+    kept = store.look(page_set, *args)
+    if kept is not None and kept.readable and press.has(kept.value):
+        return kept.value
+    matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
+    heads = tuple(head.value for head in plan.heads)
+    frames = data.data_artifacts(Atlas(plan.config, (), heads, matrix.value, gaps.value), plan.commit)
+    ran = _texts_of(plan, texts)
+    paths = []
+    for frame in frames:
+        used = ran.get(frame.path)
+        found = store.note(joined, (frame, used)) if used is not None else None
+        if found is None or press.present.get(frame.path) != found:
+            content = frame.data if used is None else joined(frame, used)
+            found = hashlib.sha256(content).hexdigest()
+            if used is not None:
+                store.note(joined, (frame, used), found)
+            press.stage(frame.path, content, found)
+        paths.append((frame.path, found))
+    return store.keep(tuple(paths), page_set, *args).value
+
+
+def _texts_of(plan: Plan, texts: Sequence[Known[FileText]]) -> dict[str, tuple[tuple[Known[FileText], ...], str]]:
+    """Return, for each twin that lists files, the shares of the files that it may list, and the slug ("" for all)."""
+    ran: dict[str, list[Known[FileText]]] = {slug: [] for slug in plan.slugs}
+    for file, text in zip(plan.files, texts, strict=True):
+        for slug, *_ in file.recorded:
+            ran[slug].append(text)
+    found = {profile_data_path(slug): (tuple(own), slug) for slug, own in ran.items()}
+    return {INVENTORY: (tuple(texts), ""), **found}
+
+
+def joined(frame: Artifact, used: tuple[tuple[Known[FileText], ...], str]) -> bytes:
+    """Return a twin's bytes: its frame with the shares of files."""
+    texts, slug = used
+    shares = [
+        members
+        for text in texts
+        for owner, members in ((("", text.value.inventory),) if not slug else text.value.profiles)
+        if owner == slug
+    ]
+    return join_document(frame.data, shares)
+
+
+def _bare(plan: Plan) -> Atlas:
+    empty = Matrix((), (), (), (), ())
+    return Atlas(plan.config, (), (), empty, Gaps((), ()))

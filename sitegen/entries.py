@@ -1,0 +1,101 @@
+"""Values in the cache: one file per value, named by its digest, written in one rename and read with care."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import sys
+import tempfile
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+_MAGIC = b"covatlas2\n"
+_DIGEST_SIZE = hashlib.sha256().digest_size
+# The modules whose dataclasses may be kept.
+HOMES = tuple(f"sitegen.{name}" for name in ("model", "parts", "views", "frame", "frames", "fragments"))
+
+
+def entry_path(folder: Path, digest: str) -> Path:
+    """Return where the value with a digest is kept."""
+    return folder / "values" / digest[:2] / digest[2:]
+
+
+def read_entry(folder: Path, digest: str) -> tuple[bool, Any]:
+    """Return (True, value) of an undamaged entry, else (False, None)."""
+    payload = _payload(folder, digest)
+    if payload is None:
+        return False, None
+    try:
+        return True, _Unpickler(io.BytesIO(payload)).load()
+    except Exception:  # whatever a forged payload makes the unpickler raise: a miss, the result is made again
+        return False, None
+
+
+def is_whole(folder: Path, digest: str) -> bool:
+    """Return whether an entry is there and undamaged."""
+    return _payload(folder, digest) is not None
+
+
+def _payload(folder: Path, digest: str) -> bytes | None:
+    try:
+        data = entry_path(folder, digest).read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + _DIGEST_SIZE
+    payload = data[start:]
+    return payload if data[:start] == _MAGIC + _check(digest, payload) else None
+
+
+def _check(digest: str, payload: bytes) -> bytes:
+    check = hashlib.sha256(digest.encode())  # an entry in another's place is damaged
+    check.update(payload)
+    return check.digest()
+
+
+def write_entry(folder: Path, digest: str, value: object) -> None:
+    """Write an entry in one rename, so that no reader ever sees half of it."""
+    payload = _dumps(value)
+    entry = entry_path(folder, digest)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=entry.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MAGIC + _check(digest, payload) + payload)
+        os.replace(temporary, entry)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _dumps(value: object) -> bytes:
+    out = io.BytesIO()
+    _Pickler(out, protocol=5).dump(value)
+    return out.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Writes a value of our model as its class and fields: read back three times as fast as dataclasses' own state."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Return (class, fields) of a dataclass that may be kept, else leave it to pickle."""
+        kind = type(value)
+        if kind.__module__ in HOMES and is_dataclass(kind):
+            return kind, tuple(getattr(value, name) for name in kind.__match_args__)
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes values of our own model and nothing else: a forged entry can name no other code to run."""
+
+    def find_class(self, module: str, name: str) -> type:
+        """Return a dataclass that may be kept; refuse every other name."""
+        home = sys.modules.get(module) if module in HOMES else None
+        if home is None and module in HOMES:
+            home = __import__(module, fromlist=[name])
+        found = vars(home).get(name) if home is not None else None
+        if isinstance(found, type) and is_dataclass(found) and found.__module__ == module:
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in the cache")

@@ -1,0 +1,110 @@
+"""When the frame of an earlier build still holds: everything that mkdocs reads is hashed, without importing mkdocs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from sitegen.fingerprint import Known
+from sitegen.frame import Frame
+from sitegen.store import Store
+
+SECTIONS = (  # key, title and path of each generated section, in the order of the header
+    ("home", "Map", "."),
+    ("matrix", "Matrix", "matrix/"),
+    ("gaps", "Gaps", "gaps/"),
+    ("overlap", "Overlap", "overlap/"),
+)
+# What renders the same pages from the same files; of any other plugin nobody knows what it reads.
+_PLUGINS = frozenset({"covatlas", "search", "material/search"})
+_UNCERTAIN = re.compile(rb"!ENV|^INHERIT|!!python/object|snippets|^hooks", re.MULTILINE)
+_TARGET = re.compile(r"[\w.%~-]+\.(?:html|json|csv)")
+
+
+@dataclass(frozen=True, slots=True)
+class MkdocsFacts:
+    """What mkdocs makes of a configuration: the folders that it names, relative to it, and the repository."""
+
+    folders: tuple[str, ...]
+    repo_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInputs:
+    """What a frame depends on besides the paths of generated pages: `words` are the names that it may link to."""
+
+    digest: str
+    words: frozenset[str]
+
+    def mentioned(self, paths: Collection[str]) -> tuple[str, ...]:
+        """Return which of the generated paths the hand-written pages may link to, sorted."""
+        return tuple(sorted(path for path in paths if path.rpartition("/")[2] in self.words))
+
+
+def config_file(base: Path) -> tuple[Path, bool]:
+    """Return the mkdocs.yml to use and whether it is the project's own."""
+    own = base / "mkdocs.yml"
+    return (own, True) if own.is_file() else (Path(str(resources.files("sitegen") / "scaffold" / "mkdocs.yml")), False)
+
+
+def read_facts(config: Path, store: Store) -> Known[MkdocsFacts] | None:
+    """Return what mkdocs said of a configuration, None where it was never asked, or nobody can rely on it."""
+    try:
+        found = store.look(mkdocs_facts, config.read_bytes())
+    except OSError:
+        return None
+    return found if found is not None and found.readable else None
+
+
+def inputs_of(config: Path, folders: tuple[str, ...], site_name: str, templates: Known[Any]) -> Known[FrameInputs]:
+    """Return the inputs, with every file below `folders` (relative to the configuration) hashed."""
+    data = config.read_bytes() if config.is_file() else b""
+    files: list[tuple[str, str]] = []
+    words: set[str] = set()
+    for folder in (*folders, str(resources.files("sitegen") / "assets")):
+        top = config.parent / folder
+        for path in sorted(_below(top)):
+            content = path.read_bytes()
+            files.append((f"{folder}/{path.relative_to(top).as_posix()}", hashlib.sha256(content).hexdigest()))
+            if path.suffix in (".md", ".markdown", ".html", ".yml"):
+                words.update(map(unquote, _TARGET.findall(content.decode("utf-8", "replace"))))
+    words.update(map(unquote, _TARGET.findall(data.decode("utf-8", "replace"))))
+    own = tuple((name, digest) for name, digest in files if not os.path.isabs(name))
+    rest = tuple(digest for name, digest in files if os.path.isabs(name))
+    found = Known((data, own, rest, site_name, templates, SECTIONS))
+    return Known(FrameInputs(found.digest, frozenset(words)), found.digest)
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def known_frame(inputs: FrameInputs, paths: Collection[str], store: Store) -> Known[Frame] | None:
+    """Return the frame that an earlier build rendered from equal inputs."""
+    found = store.look(mkdocs_frame, inputs.digest, inputs.mentioned(paths))
+    return found if found is not None and found.readable else None
+
+
+def repeatable(config: Any, data: bytes) -> bool:
+    """Return whether mkdocs renders the same frame from the same files; `config` is mkdocs' own."""
+    plugins = {name.removeprefix("covatlas/") for name in config.plugins}
+    custom = config.theme.custom_dir
+    dated = custom is not None and any(b"build_date" in path.read_bytes() for path in _below(Path(custom)))
+    return plugins <= _PLUGINS and not config.hooks and not _UNCERTAIN.search(data) and not dated
+
+
+def mkdocs_facts(data: bytes) -> MkdocsFacts:
+    """Stand for what mkdocs makes of a configuration, in the cache."""
+    raise NotImplementedError
+
+
+def mkdocs_frame(inputs: str, mentioned: tuple[str, ...]) -> Frame:
+    """Stand for what mkdocs renders, in the cache."""
+    raise NotImplementedError

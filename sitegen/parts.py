@@ -1,0 +1,139 @@
+"""One file's share of what is made from all files: numbers, rows and JSON, made per file and joined in file order.
+
+So one changed file makes its own share anew and the rest is only put together. Joined parts equal what `matrix` and
+`data` make of the whole, as the tests prove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from sitegen import data
+from sitegen.matrix import build_matrix, find_gaps, sort_gaps
+from sitegen.model import FileCoverage, Gap, Gaps, Inventory, Kind, Matrix, ProfileHead, Summary
+from sitegen.views import ModuleRow, module_row
+
+_NOTHING = Summary(0, 0, 0, 0, 0, 0, 0.0)
+Members = tuple[tuple[str, bytes], ...]  # key of a JSON object → what stands between the brackets of its value
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file's numbers: `matrix` has only the slugs with a cell; `symbols` are (id, kind) in the matrix's order."""
+
+    path: str
+    row: ModuleRow
+    symbols: tuple[tuple[str, Kind], ...]
+    matrix: Matrix
+    gaps: Gaps
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file's share of the machine-readable twins: of the inventory, and per slug of the profile's."""
+
+    inventory: Members
+    profiles: tuple[tuple[str, Members], ...]
+
+
+def file_part(coverage: FileCoverage) -> FilePart:
+    """Return a file's numbers."""
+    slugs = tuple(slug for slug, _ in coverage.executed)
+    return FilePart(
+        path=coverage.inventory.path,
+        row=module_row(coverage),
+        symbols=tuple((item.symbol.id, item.symbol.kind) for item in coverage.symbols),
+        matrix=build_matrix(slugs, (coverage,)),
+        gaps=find_gaps((coverage,)),
+    )
+
+
+def file_text(coverage: FileCoverage) -> FileText:
+    """Return a file's share of the twins."""
+    profiles = []
+    for slug, _ in coverage.executed:
+        head = ProfileHead(slug, "", "", "unknown", None, None, None, 0, (), (), ())
+        profiles.append((slug, _members(data.profile_artifact(head, _NOTHING, (coverage,)).data)))
+    whole = data.inventory_artifact(Inventory((coverage.inventory,))).data
+    return FileText(_members(whole), tuple(profiles))
+
+
+def _members(document: bytes) -> Members:
+    """Return what stands between the brackets of each list, and of `files`, in a JSON object."""
+    found = orjson.loads(document)
+    return tuple(
+        (key, orjson.dumps(value, option=orjson.OPT_SORT_KEYS)[1:-1])
+        for key, value in sorted(found.items())
+        if _is_joined(key, value)
+    )
+
+
+def _is_joined(key: str, value: object) -> bool:
+    return isinstance(value, list) or (key == "files" and isinstance(value, dict))
+
+
+def join_document(frame: bytes, parts: Sequence[Members]) -> bytes:
+    """Return `frame`, a JSON object with sorted keys, with the members of all parts in its lists and its `files`."""
+    joined: dict[str, list[bytes]] = {}
+    for part in parts:
+        for key, inner in part:
+            if inner:
+                joined.setdefault(key, []).append(inner)
+    found = orjson.loads(frame)
+    fields = []
+    for key in sorted(found):
+        value = orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS)
+        if _is_joined(key, found[key]) and not found[key]:
+            value = value[:1] + b",".join(joined.get(key, ())) + value[-1:]
+        fields.append(orjson.dumps(key) + b":" + value)
+    return b"{" + b",".join(fields) + b"}\n"
+
+
+def join_matrix(slugs: tuple[str, ...], parts: Iterable[FilePart]) -> Matrix:
+    """Return the matrix of all files, equal to `build_matrix` of them."""
+    symbols: list[str] = []
+    covered: dict[str, list[int]] = {slug: [] for slug in slugs}
+    uncertain: dict[str, list[tuple[int, str]]] = {slug: [] for slug in slugs}
+    sums: dict[str, list[Summary]] = {slug: [] for slug in slugs}
+    total = 0
+    for part in parts:
+        start, own = len(symbols), part.matrix
+        symbols += own.symbols
+        total += part.row.statements
+        for slug, mine, unsure, summary in zip(own.profiles, own.covered, own.uncertain, own.summaries, strict=True):
+            covered[slug] += [start + index for index in mine]
+            uncertain[slug] += [(start + index, certainty) for index, certainty in unsure]
+            sums[slug].append(summary)
+    return Matrix(
+        profiles=slugs,
+        symbols=tuple(symbols),
+        covered=tuple(tuple(covered[slug]) for slug in slugs),
+        uncertain=tuple(tuple(uncertain[slug]) for slug in slugs),  # type: ignore[misc]
+        summaries=tuple(_sum(sums[slug], total) for slug in slugs),
+    )
+
+
+def _sum(parts: list[Summary], total: int) -> Summary:
+    lines = sum(part.lines_covered for part in parts)
+    return Summary(
+        file_count=sum(part.file_count for part in parts),
+        module_count=sum(part.module_count for part in parts),
+        class_count=sum(part.class_count for part in parts),
+        function_count=sum(part.function_count for part in parts),
+        lines_covered=lines,
+        lines_total=total,
+        coverage_percent=round(100 * lines / total, 1) if total else 0.0,
+    )
+
+
+def join_gaps(parts: Iterable[FilePart]) -> Gaps:
+    """Return the gaps of all files, equal to `find_gaps` of them."""
+    modules: list[Gap] = []
+    symbols: list[Gap] = []
+    for part in parts:
+        modules += part.gaps.modules
+        symbols += part.gaps.symbols
+    return sort_gaps(modules, symbols)

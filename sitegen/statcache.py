@@ -1,0 +1,120 @@
+"""Digests of the files of a site, without reading those that are surely as they were.
+
+A file's digest is believed while size, inode, modification and change time are those that were seen after it was
+written, and both times lie before the completion token's, which is written last, by the same clock. A file as young as
+the token could have been changed again in the same tick: it is read, as git does it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_MAGIC = b"covatlas stat 1\n"
+_RECORD = struct.Struct("<32sqqqQ")
+_Stat = tuple[int, int, int, int]  # size, modification and change time in ns, inode
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The files below a directory and their digests; `read` counts those that had to be read."""
+
+    digests: Mapping[str, str]
+    read: int
+
+
+def look_at(site_dir: Path, token: str, memory: Path) -> Present:
+    """Return the digest of every file below `site_dir`; `token` is the file written last, `memory` what was saved."""
+    stats = _stats(site_dir)
+    known, token_digest = _load(memory)
+    young = stats[token][1] if token in stats else 0
+    if token in stats and _hash(site_dir / token) != token_digest:
+        known = {}
+    found, read = {}, 0
+    for path, stat in stats.items():
+        kept = known.get(path)
+        if kept is not None and kept[1] == stat and stat[1] < young and stat[2] < young:
+            found[path] = kept[0]
+        else:
+            found[path] = _hash(site_dir / path)
+            read += 1
+    return Present(found, read)
+
+
+def save(site_dir: Path, token: str, memory: Path, digests: Mapping[str, str]) -> None:
+    """Remember the files of a site that was just made and whose token stands; failing to is only slower."""
+    stats = _stats(site_dir)
+    paths = [path for path in digests if path in stats and path != token]
+    body = b"".join(
+        (
+            bytes.fromhex(_hash(site_dir / token)),
+            struct.pack("<q", len(paths)),
+            *(_RECORD.pack(bytes.fromhex(digests[path]), *stats[path]) for path in paths),
+            "\0".join(paths).encode("utf-8", "surrogateescape"),
+        )
+    )
+    temporary = memory.with_name(f".{memory.name}.{os.getpid()}.tmp")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(_MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(temporary, memory)
+    except OSError:
+        return  # the next build reads the files
+
+
+def memory_of(cache_dir: Path, site_dir: Path) -> Path:
+    """Return where a site directory's stat cache is kept."""
+    name = hashlib.sha256(os.fsencode(site_dir.resolve())).hexdigest()[:16]
+    return cache_dir / "sites" / name
+
+
+def _stats(site_dir: Path) -> dict[str, _Stat]:
+    found: dict[str, _Stat] = {}
+    folders = [("", str(site_dir))]
+    while folders:
+        prefix, folder = folders.pop()
+        try:
+            scan = os.scandir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with scan:
+            for entry in scan:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((f"{prefix}{entry.name}/", entry.path))
+                else:
+                    stat = entry.stat(follow_symlinks=False)
+                    found[prefix + entry.name] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    return found
+
+
+def _hash(path: Path) -> str:
+    """Return a regular file's sha256; anything else has none, so it never is what it should be."""
+    try:
+        if path.is_symlink() or not path.is_file():
+            return ""
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _load(memory: Path) -> tuple[dict[str, tuple[str, _Stat]], str]:
+    try:
+        data = memory.read_bytes()
+    except OSError:
+        return {}, ""
+    start = len(_MAGIC) + 32
+    body = data[start:]
+    if data[:start] != _MAGIC + hashlib.sha256(body).digest():
+        return {}, ""
+    (count,) = struct.unpack_from("<q", body, 32)
+    end = 40 + count * _RECORD.size
+    paths = body[end:].decode("utf-8", "surrogateescape").split("\0")
+    records = _RECORD.iter_unpack(body[40:end])
+    return {
+        path: (digest.hex(), (size, mtime, ctime, inode))
+        for path, (digest, size, mtime, ctime, inode) in zip(paths, records, strict=False)
+    }, body[:32].hex()
