@@ -24,8 +24,8 @@ _UNKNOWN = {"request": "", "function": "", "attempts": 0, "outcome": ""}
 class JobIndex:
     """The traced jobs of each slug.
 
-    One hash per slug: job id → JSON `{"request", "function", "attempts", "outcome", "traced"}`. RQ's own status decides while
-    the job exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
+    One hash per slug: job id → JSON `{"request", "function", "attempts", "outcome", "traced"}`. RQ's own status decides
+    while the job exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
     """
 
     def __init__(self, connection: Redis) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -13,18 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from instrument import shards
 from tests.exact import jobs as jobs_module
 
 ROOT = Path(__file__).parent.parent
+DATABASES = itertools.count(1)  # a worker of another test must not take our jobs
 SOURCE = str(Path(jobs_module.__file__).resolve())
 
 
 @dataclass
 class Proof:
-    directory: Path
+    tmp_path: Path
     client: Any
+    redis_url: str
+
+    @property
+    def directory(self) -> Path:
+        return self.tmp_path / "data"
+
+    def log(self, name: str) -> str:
+        return (self.tmp_path / f"{name}.log").read_text()
 
     def post(self, kind: str, slug: str | None, request: str) -> str:
         headers = {} if slug is None else {"X-Profile-Trace": slug, "X-Profile-Request": request}
@@ -55,14 +67,19 @@ def function_lines() -> dict[int, str]:
     import ast
 
     tree = ast.parse(Path(SOURCE).read_text())
-    return {node.body[0].lineno: node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1 if ast.get_docstring(node) else 0]
+            found[first.lineno] = node.name
+    return found
 
 
-@pytest.fixture(scope="module")
-def proof(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
-    tmp_path = tmp_path_factory.mktemp("rq")
+@contextlib.contextmanager
+def running(redis_url: str, tmp_path: Path, worker_class: str = "rq.Worker", **more: str) -> Iterator[Proof]:
     config = tmp_path / "coverage.ini"
     config.write_text("[run]\nsource_pkgs = tests.exact\n")
+    redis_url = f"{redis_url.rpartition('/')[0]}/{next(DATABASES)}"
     env = {
         "ENABLE_PROFILE_COVERAGE": "1",
         "PROFILE_COVERAGE_DIR": str(tmp_path / "data"),
@@ -71,23 +88,31 @@ def proof(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "FLAKY_FILE": str(tmp_path / "flaky"),
         "RQ_JOB_CLASS": "instrument.rq.TracedJob",
         "PYTHONPATH": str(ROOT),
+        **more,
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.exact.serve", "tests.exact.jobs_app"],
         cwd=ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=(tmp_path / "server.log").open("w"),
     )  # fmt: skip
+    command = [sys.executable, "-m", "rq.cli", "worker", "proof", "--url", redis_url, "--with-scheduler", "-w"]
     worker = subprocess.Popen(
-        [sys.executable, "-m", "rq.cli", "worker", "proof", "--url", redis_url],
+        [*command, worker_class],
         cwd=ROOT, env={**os.environ, **env}, stdout=(tmp_path / "worker.log").open("w"), stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
         assert server.stdout is not None
-        yield Proof(tmp_path / "data", HttpClient(int(server.stdout.readline())))
+        yield Proof(tmp_path, HttpClient(int(server.stdout.readline())), redis_url)
     finally:
         server.send_signal(signal.SIGINT)
         worker.terminate()
         server.wait(20)
         worker.wait(20)
+
+
+@pytest.fixture(scope="module")
+def proof(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
+    with running(redis_url, tmp_path_factory.mktemp("rq")) as found:
+        yield found
 
 
 class HttpClient:
@@ -110,44 +135,114 @@ class HttpClient:
         return answer
 
 
-def test_nested_jobs_carry_slug_and_request(proof: Proof) -> None:
-    job = proof.post("nested", "nested", "r-1")
-    found = proof.wait("nested", lambda jobs: len(jobs) == 2)
-    assert {item["function"].rpartition(".")[2] for item in found} == {"outer", "inner"}
-    assert {item["request"] for item in found} == {"r-1"}
-    assert {item["status"] for item in found} == {"finished"}
-    ran = proof.ran("nested")
-    assert ran["profile:nested:r-1"] == {"queue", "start"}
-    assert ran[f"profile:nested:r-1/{job}"] == {"outer", "queue"}
-    inner = next(item["id"] for item in found if item["id"] != job)
-    assert ran[f"profile:nested:r-1/{inner}"] == {"inner", "in_thread"}
+# kind → the functions that each of its jobs runs, one set a job; several attempts are one context.
+JOBS: dict[str, list[set[str]]] = {
+    "nested": [{"outer", "queue"}, {"inner", "in_thread"}],
+    "retry": [{"flaky", "second_attempt"}],
+    "repeat": [{"repeated"}],
+    "fails": [{"fails"}],
+    "many": [{"plain"}, {"plain"}, {"plain"}],
+    "inline": [{"plain"}],
+    "at": [{"scheduled_at"}],
+    "in": [{"scheduled_in"}],
+    "unique": [{"alone"}],
+    "dependent": [{"parent"}, {"dependent"}],
+    "premade": [{"premade_job"}],
+    "saved": [{"saved_job"}],
+    "prepared": [{"plain"}],
+    "callbacks": [{"plain", "succeeded"}],
+    "failure": [{"fails", "failed"}],
+    "meta": [{"rewrites_meta", "flaky", "second_attempt"}],
+    "spread": [{"spreads", "in_pool", "in_process"}],
+}
+ATTEMPTS = {"retry": 2, "repeat": 3, "meta": 2}
+SPAWNED = ("nested", "retry", "spread", "callbacks")  # each job starts an interpreter
+WORKERS = ["rq.Worker", "rq.SimpleWorker", "rq.worker.SpawnWorker"]
 
 
-def test_every_attempt_of_a_retried_job_is_traced(proof: Proof) -> None:
-    job = proof.post("retry", "retry", "r-1")
-    (found,) = proof.wait("retry")
-    assert (found["attempts"], found["status"]) == (2, "finished")
-    assert proof.ran("retry")[f"profile:retry:r-1/{job}"] == {"flaky", "second_attempt"}
+@pytest.mark.parametrize("worker", WORKERS)
+def test_every_way_to_enqueue_is_one_trace_a_job(worker: str, redis_url: str, tmp_path: Path) -> None:
+    kinds = SPAWNED if "Spawn" in worker else tuple(JOBS)
+    with running(redis_url, tmp_path, worker) as proof:
+        for kind in kinds:
+            for slug in ("alps", None, "coast"):
+                if kind in ("premade", "saved", "prepared"):
+                    proof.client.post("/prepare")
+                proof.post(kind, slug, f"r-{kind}")
+        expected = sum(len(JOBS[kind]) for kind in kinds)
+        for slug in ("alps", "coast"):
+            found = proof.wait(slug, lambda jobs: len(jobs) == expected and attempts(jobs) == wanted(kinds))
+            assert all(job["traced"] for job in found)
+            ran = proof.ran(slug)
+            for kind in kinds:
+                here = {"queue", "start", f"starts_{kind}"}
+                assert ran.pop(f"profile:{slug}:r-{kind}") == here, kind
+                contexts = [name for name in ran if name.startswith(f"profile:{slug}:r-{kind}/")]
+                got = [ran.pop(name) for name in contexts]
+                assert sorted(map(sorted, got)) == sorted(map(sorted, JOBS[kind])), kind
+            assert not ran, "nobody else has any line"
+        assert proof.client.get("/__covatlas__/status").json["untraced_jobs"] == {}
+        assert set(shards.known_slugs(proof.directory)) == {"alps", "coast"}
 
 
-def test_a_failed_job_is_done_and_traced(proof: Proof) -> None:
-    job = proof.post("fails", "fails", "r-1")
-    (found,) = proof.wait("fails")
-    assert (found["attempts"], found["status"]) == (1, "failed")
-    assert proof.ran("fails")[f"profile:fails:r-1/{job}"] == {"fails"}
+def wanted(kinds: tuple[str, ...]) -> dict[str, int]:
+    return {kind: ATTEMPTS.get(kind, 1) for kind in kinds}
 
 
-def test_enqueue_many_is_one_trace_a_job(proof: Proof) -> None:
-    proof.post("many", "many", "r-1")
-    assert len(proof.wait("many")) == 3
-    assert sorted(map(sorted, proof.ran("many").values())) == [["plain"], ["plain"], ["plain"], ["queue", "start"]]
+def attempts(jobs: list[dict[str, Any]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for job in jobs:
+        kind = job["request"].removeprefix("r-")
+        found[kind] = max(found.get(kind, 0), job["attempts"])
+    return found
 
 
-def test_an_inline_job_is_a_trace_within_the_request(proof: Proof) -> None:
-    job = proof.post("inline", "inline", "r-1")
-    ran = proof.ran("inline")
-    assert ran[f"profile:inline:r-1/{job}"] == {"plain"}
-    assert ran["profile:inline:r-1"] == {"queue", "start"}
+def test_a_traced_request_that_saves_anothers_job_does_not_take_it(proof: Proof) -> None:
+    job = proof.post("later", "maker", "r-1")
+    assert proof.post("saver", "saver", "r-1") == job
+    proof.wait("maker")
+    assert proof.ran("maker")[f"profile:maker:r-1/{job}"] == {"scheduled_in"}
+    assert set(proof.ran("saver")) == {"profile:saver:r-1"}
+    assert proof.wait("saver") == []
+
+
+def test_a_plain_job_of_a_traced_request_is_counted(proof: Proof) -> None:
+    for _ in range(2):
+        job = proof.post("bare", "bare", "r-1")
+    for _ in range(200):
+        found = proof.client.get("/__covatlas__/status").json["untraced_jobs"]
+        if found:
+            break
+        time.sleep(0.05)
+    assert found == {"bare": 2}
+    assert set(proof.ran("bare")) == {"profile:bare:r-1"}
+    assert job_status(proof, job) in ("queued", "started", "finished")
+    assert proof.log("server").count("was enqueued by profile bare as a plain RQ job") == 1
+
+
+def test_strict_mode_fails_the_enqueue_of_a_plain_job_and_a_job_that_lost_its_tag(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with running(redis_url, tmp_path, PROFILE_COVERAGE_STRICT="1") as proof:
+        headers = {"X-Profile-Trace": "strict", "X-Profile-Request": "r-1"}
+        assert proof.client.post("/start/bare").status_code == 200
+        assert proof.client.post("/start/bare", headers=headers).status_code == 500
+        assert "instrument.rq.UntracedJob" in proof.log("server")
+        job = proof.post("later", "strict", "r-2")
+        with Redis.from_url(proof.redis_url) as connection:
+            assert connection.hdel(f"rq:job:{job}", "profile_trace") == 1
+        proof.wait("strict", lambda jobs: jobs[0]["done"])
+        assert job_status(proof, job) == "failed"
+        assert "has lost its tag in Redis" in proof.log("worker")
+
+
+def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) -> None:
+    with running(redis_url, tmp_path, RQ_JOB_CLASS="rq.job.Job") as proof:
+        job = proof.post("fails", "alps", "r-1")
+        proof.wait("alps")
+        assert proof.client.get("/__covatlas__/status").json["untraced_jobs"] == {"alps": 1}
+        assert set(proof.ran("alps")) == {"profile:alps:r-1"}
+        assert job_status(proof, job) == "failed"
 
 
 def test_an_untraced_request_makes_an_untraced_job(proof: Proof) -> None:

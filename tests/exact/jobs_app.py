@@ -18,6 +18,11 @@ def create_app() -> Flask:
     def start(kind: str) -> Response:
         return jsonify(job=jobs.start(kind))
 
+    @app.post("/prepare")
+    def prepare() -> Response:
+        jobs.prepare()
+        return jsonify(made=True)
+
     @app.get("/child")
     def child() -> Response:
         done = subprocess.run([sys.executable, "-m", "tests.exact.child"], check=True)
