@@ -16,4 +16,7 @@ def mask_of(lines: Iterable[int]) -> int:
 
 def lines_of(mask: int) -> list[int]:
     """Return the sorted numbers of a bit mask: `0b1010` is `[1, 3]`."""
-    return [line for line, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
+    if not mask:
+        return []
+    first = (mask & -mask).bit_length() - 1  # a function's mask has nothing before it
+    return [line for line, bit in enumerate(f"{mask >> first:b}"[::-1], first) if bit == "1"]

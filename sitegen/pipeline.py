@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sitegen.attribution import RawLines, attribute, strangers
+from sitegen.attribution import RawLines, attribute, called_lines, strangers
 from sitegen.fingerprint import Known
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, find_gaps
@@ -27,7 +27,8 @@ from sitegen.model import (
 from sitegen.profiles import read_profile
 from sitegen.store import Store
 
-Recorded = tuple[str, int, bool, str | None]  # slug, raw lines, failed, digest of the source as it ran if known
+# Slug, raw lines, failed, digest of the source as it ran if known, raw lines of each trace.
+Recorded = tuple[str, int, bool, str | None, tuple[int, ...]]
 Names = tuple[tuple[str, str | None], ...]  # id and parent of each symbol of a file
 Spread = Callable[[Callable[[int], object], int], None]
 
@@ -65,8 +66,8 @@ def plan_of(snapshot: Snapshot, store: Store) -> Plan:
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
     for slug, profile in profiles.items():
         failed, lines = store.call(lines_of_profile, profile).value
-        for path, mask, digest in lines:
-            recorded[path].append((slug, mask, failed, digest))
+        for path, mask, digest, traces in lines:
+            recorded[path].append((slug, mask, failed, digest, traces))
     return Plan(
         config=snapshot.config,
         files=tuple(
@@ -158,10 +159,16 @@ def head_of_profile(profile: ProfileData) -> ProfileHead:
     return profile.head
 
 
-def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, str | None], ...]]:
-    """Return whether the playback failed and, of each file that it ran, path, raw lines and digest of the source."""
+def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, str | None, tuple[int, ...]], ...]]:
+    """Return whether the playback failed and, of each file, path, raw lines, digest of the source, lines per trace."""
     digests = dict(profile.sources)
-    return profile.head.status == "failed", tuple((path, mask, digests.get(path)) for path, mask in profile.files)
+    traces: dict[str, set[int]] = {path: set() for path, _ in profile.files}
+    for _, files in profile.contexts:
+        for path, mask in files:
+            traces[path].add(mask)
+    return profile.head.status == "failed", tuple(
+        (path, mask, digests.get(path), tuple(sorted(traces[path]))) for path, mask in profile.files
+    )
 
 
 # ── attribution ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +177,7 @@ def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, 
 def cover(file: FileInventory, recorded: tuple[Recorded, ...]) -> FileCoverage:
     """Return a file's coverage; stale where another source ran or, without a digest, lines where nothing can run."""
     raw = []
-    for slug, lines, failed, digest in recorded:
+    for slug, lines, failed, digest, traces in recorded:
         stale = digest != file.digest if digest is not None else bool(strangers(file, lines))
-        raw.append(RawLines(slug, lines, failed, stale))
+        raw.append(RawLines(slug, lines, failed, stale, called_lines(file, traces)))
     return attribute(file, tuple(raw))
