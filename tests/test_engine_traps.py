@@ -182,6 +182,13 @@ def test_taken_tool_ids(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @needs_monitoring
+def test_without_a_gil_another_engine_takes_over(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert engines.choose("auto", decide).name == "ctrace"
+    assert "no GIL" in caplog.text
+
+
+@needs_monitoring
 def test_ordinary_traffic_beside_an_open_trace_reports_no_lines() -> None:
     made = engines.choose("sysmon", decide)
     parking, code, lines = made._parking, case.__code__, sys.monitoring.events.LINE  # type: ignore[attr-defined]

@@ -38,7 +38,9 @@ class SysmonEngine:
     name = "sysmon"
 
     def __init__(self, decide: Decide) -> None:
-        """Take a free tool id and begin to discover code; raise RuntimeError if every id is taken."""
+        """Take free tool ids and begin to discover code; raise RuntimeError if all are taken, or without a GIL."""
+        if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            raise RuntimeError("no GIL: threads could run between two steps that must be one")
         self._decide = decide
         self._thread = _Thread()
         self._active: tuple[Lines, ...] = ()
