@@ -255,15 +255,23 @@ def taken(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
 
 def boards(directory: Path) -> list[Board]:
     """Return the boards of all live processes of this directory that have something to say."""
-    found = []
-    for path in journals(directory):
-        board = _read_board(path.with_suffix(OPEN_SUFFIX))
-        if board == Board():
-            continue  # not worth a lock, which could be in the way of somebody who recovers
-        with taken(path, fcntl.LOCK_SH) as left_over:
-            if not left_over and path.exists():
-                found.append(board)
+    before: list[Path] = []
+    found: list[Board] = []
+    for _ in range(10):
+        now = journals(directory)
+        if now == before:
+            break
+        # A process that rolls its journal has the next board before the last one goes: look until no journal is new.
+        before, found = now, [board for path in now if (board := _live_board(path)) is not None]
     return found
+
+
+def _live_board(path: Path) -> Board | None:
+    board = _read_board(path.with_suffix(OPEN_SUFFIX))
+    if board == Board():
+        return None  # not worth a lock, which could be in the way of somebody who recovers
+    with taken(path, fcntl.LOCK_SH) as left_over:
+        return board if not left_over and path.exists() else None
 
 
 def open_traces(directory: Path) -> dict[str, int]:

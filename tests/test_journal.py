@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,94 @@ def test_recovery_is_done_once_by_two_at_a_time(tmp_path: Path) -> None:
     assert [process.wait(30) for process in both] == [0, 0]
     assert len(shards.shard_files(tmp_path, "alps")) == 1
     assert shards.combine(tmp_path, "alps").lines == 50
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from instrument import journal
+rename = os.rename
+os.rename = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+journal.Journal(Path(sys.argv[1])).write("alps", "profile:alps:r-1", {})
+"""
+
+
+def test_what_killed_processes_left_is_swept_and_what_live_ones_use_is_not(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    folder = tmp_path / journal.FOLDER
+    assert sorted(path.suffix for path in folder.iterdir()) == [".new", ".open"]
+    (tmp_path / ".alps.coverage.vm.1.ab.cd.tmp").write_bytes(b"half")
+    (tmp_path / ".alps.coverage.ab.tmp-journal").write_bytes(b"half")
+    (folder / "vm.1.ab.open").write_bytes(b"")
+    young, old = tmp_path / ".alps.run.json.1.tmp", tmp_path / ".alps.run.json.2.tmp"
+    young.touch()
+    old.touch()
+    os.utime(old, (1, 1))
+    live = Journal(tmp_path)
+    live.count("alps", 1)
+    assert shards.recover(tmp_path) == 0
+    assert sorted(path.suffix for path in folder.iterdir()) == [".journal", ".open"]
+    assert journal.open_traces(tmp_path) == {"alps": 1}
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == [young], "it may be of a live process"
+
+
+def test_a_beginning_journal_survives_somebody_who_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = Journal(tmp_path)
+    real, calls = journal.fcntl.flock, []
+
+    def sweep_first(file: int, kind: int) -> None:
+        if not calls:
+            calls.append(file)
+            shards.recover(tmp_path)  # between the making of the file and its lock
+        real(file, kind)
+
+    monkeypatch.setattr(journal.fcntl, "flock", sweep_first)
+    mine.write("alps", "profile:alps:r-1", {"/src/a.py": {1}})
+    assert [record.context for record in records(tmp_path)] == ["profile:alps:r-1"]
+
+
+def test_half_a_record_does_not_spoil_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = Journal(tmp_path)
+    mine.write("alps", "profile:alps:r-1", {})
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:10]))
+    with pytest.raises(OSError, match="only a part"):
+        mine.write("alps", "profile:alps:r-2", {})
+    monkeypatch.undo()
+    mine.write("alps", "profile:alps:r-3", {})  # another thread was on its way
+    assert [record.context for record in records(tmp_path)] == ["profile:alps:r-1", "profile:alps:r-3"]
+
+
+def test_a_deleted_journal_is_an_error(tmp_path: Path) -> None:
+    mine = Journal(tmp_path)
+    mine.write("alps", "profile:alps:r-1", {})
+    shutil.rmtree(tmp_path)
+    with pytest.raises(OSError, match="deleted while the app ran"):
+        mine.write("alps", "profile:alps:r-2", {})
+
+
+def test_the_board_of_a_failed_process_has_no_open_traces(tmp_path: Path) -> None:
+    mine = Journal(tmp_path)
+    mine.count("alps", 1)
+    mine.refuse()
+    mine.fail("the disk is full")
+    assert journal.boards(tmp_path) == [journal.Board({}, "the disk is full", 1)]
+
+
+def test_rolling_never_hides_an_open_trace(tmp_path: Path) -> None:
+    mine = Journal(tmp_path)
+    mine.count("alps", 1)
+    stop = threading.Event()
+    seen: set[int] = set()
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.add(journal.open_traces(tmp_path).get("alps", 0))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for _ in range(300):
+        mine.roll()
+    stop.set()
+    reader.join()
+    assert 0 not in seen

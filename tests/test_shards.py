@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from instrument import shards
+from instrument import recovery, shards
 from instrument.errors import CovatlasError
 from instrument.journal import Journal, Record
 from sitegen.cli import main
@@ -107,3 +111,88 @@ def test_an_unknown_file_is_an_error_of_reading(tmp_path: Path) -> None:
     with pytest.raises(CovatlasError, match="empty"):
         (tmp_path / "x").touch()
         shards.read_data(tmp_path / "x")
+
+
+COMBINE = (
+    "import sys; from pathlib import Path; from instrument.shards import combine; combine(Path(sys.argv[1]), 'alps')"
+)
+ROLLER = """
+import sys
+from pathlib import Path
+from instrument.journal import Journal
+mine = Journal(Path(sys.argv[1]))
+for number in range(400):
+    mine.write("alps", f"profile:alps:{sys.argv[2]}-{number}", {"/src/a.py": {number + 1}})
+    if number % 7 == 0:
+        mine.roll()
+    if number == 50:
+        print("ready", flush=True)
+"""
+
+
+def run(code: str, *arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE)
+
+
+def contexts(directory: Path) -> dict[str, set[int]]:
+    done = shards.combine(directory, "alps")
+    assert done.path is not None and done.damaged == ()
+    return {context: files["/src/a.py"] for context, files in shards.read_data(done.path).items()}
+
+
+def test_combining_while_others_combine_recover_and_roll_their_journals(tmp_path: Path) -> None:
+    rolling = [run(ROLLER, tmp_path, name) for name in ("x", "y")]
+    for process in rolling:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    both = [run(COMBINE, tmp_path) for _ in range(2)]
+    while any(process.poll() is None for process in rolling):
+        shards.recover(tmp_path)
+        shards.combine(tmp_path, "alps")
+    assert [process.wait(60) for process in [*both, *rolling]] == [0, 0, 0, 0]
+    assert contexts(tmp_path) == {f"profile:alps:{name}-{n}": {n + 1} for name in ("x", "y") for n in range(400)}
+    assert [path.name for path in tmp_path.iterdir() if path.name != "journal"] == ["alps.coverage"]
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_combine_killed_at_any_point_loses_nothing(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    want = {}
+    for count in range(30):
+        for name in ("one", "two"):
+            shards.write_shards(tmp_path, [record(f"{name}{count}-{n}", n + 1) for n in range(20)])
+        left = Journal(tmp_path)
+        left.write("alps", f"profile:alps:left-{count}", {"/src/a.py": {count + 1}})
+        left.close()
+        want |= {f"profile:alps:{name}{count}-{n}": {n + 1} for name in ("one", "two") for n in range(20)}
+        want[f"profile:alps:left-{count}"] = {count + 1}
+        child = os.fork()
+        if child == 0:
+            # In a fork the work begins at once, so that the kill falls into it and not into the interpreter's start.
+            shards.combine(tmp_path, "alps")
+            os._exit(0)
+        time.sleep(chance.uniform(0.0, 0.06))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert contexts(tmp_path) == want
+    assert [path.name for path in tmp_path.iterdir() if path.name != "journal"] == ["alps.coverage"], "and no leftover"
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_damaged_earlier_combination_is_kept_aside(tmp_path: Path) -> None:
+    (tmp_path / "alps.coverage").write_bytes(b"not a database")
+    shards.write_shards(tmp_path, [record("x-1", 1)])
+    done = shards.combine(tmp_path, "alps")
+    assert (done.lines, len(done.damaged)) == (1, 1)
+    (kept,) = (tmp_path / "aside" / "alps").rglob("alps.coverage")
+    assert kept.read_bytes() == b"not a database"
+
+
+def test_a_combine_waits_for_another_one_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "WAIT_S", 0.1)
+    shards.write_shards(tmp_path, [record("x-1", 1)])
+    with recovery.locked(tmp_path, 0) as ours:
+        assert ours
+        with pytest.raises(CovatlasError, match="in use by another command"):
+            shards.combine(tmp_path, "alps")
+        assert shards.recover(tmp_path) == 0, "the app does not wait: it leaves the work to the other"
+    assert shards.combine(tmp_path, "alps").lines == 1
