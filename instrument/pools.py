@@ -10,9 +10,8 @@ import inspect
 import logging
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any
 
 from instrument.trace import Trace, Tracer, current, outside
@@ -24,27 +23,40 @@ _when_done = Future.add_done_callback  # as it was before we patch it
 
 
 class Part:
-    """A part of a trace that runs elsewhere in this process: it keeps the trace open until it has ended."""
+    """A part of a trace that runs elsewhere: it keeps the trace open until it has ended. It never raises."""
 
-    __slots__ = ("_held", "_tracer", "trace")
+    __slots__ = ("_finish", "_tracer", "trace")
 
-    def __init__(self, tracer: Tracer, trace: Trace) -> None:
+    def __init__(self, tracer: Tracer, trace: Trace, finish: Callable[[Trace], None] | None) -> None:
         self._tracer = tracer
         self.trace = trace
-        self._held = tracer.hold(trace)
+        self._finish = finish
 
     def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Make the call inside the trace."""
-        if not self._held:
+        if self._finish is None:
             return call(*args, **kwargs)
         with self._tracer.section(self.trace):
             return call(*args, **kwargs)
 
     def end(self) -> None:
         """Let the trace go; a second time does nothing."""
-        if self._held:
-            self._held = False
-            self._tracer.release(self.trace)
+        finish, self._finish = self._finish, None
+        if finish is not None:
+            try:
+                finish(self.trace)
+            except Exception:  # whatever it is, the app's code goes on
+                log.exception("covatlas: lines of %s may be lost", self.trace.context)
+
+
+def part_of(tracer: Tracer, trace: Trace) -> Part:
+    """Return a part of an open trace; of a closed one, a part that traces nothing."""
+    try:
+        held = tracer.hold(trace)
+    except Exception:  # as above
+        log.exception("covatlas: lines of %s are lost", trace.context)
+        held = False
+    return Part(tracer, trace, tracer.release if held else None)
 
 
 class Carried:
@@ -58,11 +70,17 @@ class Carried:
         self._trace: Trace | None = trace
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        tracer = _reach()
-        if tracer is None:
+        try:
+            part = _join(self._trace, self._key)
+        except Exception:  # as above
+            log.exception("covatlas: a call of profile %s is not traced", self._key[0])
+            part = None
+        if part is None:
             return self._call(*args, **kwargs)
-        with _joined(tracer, self._trace, self._key):
-            return self._call(*args, **kwargs)
+        try:
+            return part.run(self._call, *args, **kwargs)
+        finally:
+            part.end()
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (self._key, self._call)
@@ -86,7 +104,7 @@ def submitting(tracer: Tracer, original: Callable[..., Any], *, another_process:
         trace = current()
         if trace is None:
             return original(self, fn, *args, **kwargs)
-        part = Part(tracer, trace)
+        part = part_of(tracer, trace)
         call = Carried(trace, fn) if another_process else functools.partial(part.run, fn)
         try:
             with outside():
@@ -136,22 +154,15 @@ def _reach() -> Tracer | None:
     return _tracer
 
 
-@contextmanager
-def _joined(tracer: Tracer, trace: Trace | None, key: tuple[str, str, str | None]) -> Iterator[None]:
+def _join(trace: Trace | None, key: tuple[str, str, str | None]) -> Part | None:
+    tracer = _reach()
+    if tracer is None:
+        return None
     if trace is not None and tracer.hold(trace):
-        try:
-            with tracer.section(trace):
-                yield
-        finally:
-            tracer.release(trace)
-        return
+        return Part(tracer, trace, tracer.release)
     again = tracer.open(*key)
     last = getattr(_last, "trace", None)
     if last is not None and (last.slug, last.request, last.job) == key:
         again.remember(last)  # a pool's map makes thousands of calls: only new lines are written
     _last.trace = again
-    try:
-        with tracer.section(again):
-            yield
-    finally:
-        tracer.end(again)
+    return Part(tracer, again, tracer.end)

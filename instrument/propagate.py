@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from instrument.children import ChildEnvironment
-from instrument.pools import Part, carrying, serve, submitting
+from instrument.pools import Part, carrying, part_of, serve, submitting
 from instrument.trace import Tracer, current
 
 log = logging.getLogger("covatlas")
@@ -87,7 +87,7 @@ def _start(tracer: Tracer, original: Callable[..., None]) -> Callable[..., None]
         trace = current()
         if trace is None or _serves_everybody(self):
             return original(self)
-        part = Part(tracer, trace)
+        part = part_of(tracer, trace)
         try:
             put_back = _run_inside(self, part)
         except Exception as error:  # no Thread.__init__, or a `run` that is no method: the original says so

@@ -227,3 +227,66 @@ def test_a_forked_child_is_recorded_however_it_ends(engine: str, tmp_path: Path)
         got = {context: files[ENDINGS] for context, files in shards.read_data(path).items()}
         want = {f"profile:{slug}:r-{name}": functions[name] | functions[f"{name}_child"] for name in ENDING}
         assert got == want
+
+
+LIMIT = ("spawned_process", "bare_thread", "own_queue", "fed_queue", "system_child")
+
+
+def test_what_cannot_be_followed_hurts_nobody(tmp_path: Path) -> None:
+    """The lines marked as lost are nobody's; the rest of the request, and everybody else, is exact."""
+    functions = bodies(LIMITS, "# lost")
+    with serving(tmp_path) as app:
+        for name in LIMIT:
+            for slug in ("alps", None, "coast"):
+                assert app.get(f"/limit/{name}", slug, f"r-{name}").status_code == 200, name
+        app.settle()
+        for slug in ("alps", "coast"):
+            want = {f"profile:{slug}:r-{name}": {LIMITS: functions[name]} for name in LIMIT}
+            assert app.recorded(slug) == want
+
+
+BROKEN = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import multiprocessing, subprocess
+from flask import Flask
+from instrument import ProfileCoverage
+
+app = Flask("broken")
+ProfileCoverage(app)
+from instrument import children, runtime
+tracer = runtime.ensure().tracer
+
+def explode(*args, **kwargs):
+    raise RuntimeError("planted")
+
+@app.get("/")
+def view():
+    setattr(*{"enter": (tracer.engine, "enter", explode), "hold": (tracer, "hold", explode),
+              "leave": (tracer.engine, "leave", explode), "makedirs": (children.Path, "mkdir", explode)}[sys.argv[1]])
+    done = []
+    thread = threading.Thread(target=done.append, args=(1,))
+    thread.start()
+    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(done.append, 2)
+        future.add_done_callback(lambda _: done.append(3))
+        future.result()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        done.append(pool.apply(abs, (-4,)))
+    done.append(subprocess.run([sys.executable, "-c", "raise SystemExit(5)"]).returncode)
+    return repr(done)
+
+answer = app.test_client().get("/", headers={"X-Profile-Trace": "alps"})
+print(answer.status_code, answer.text)
+"""
+
+
+@pytest.mark.parametrize("fault", ["enter", "leave", "hold"])
+def test_a_broken_tracer_leaves_the_original_calls(fault: str, tmp_path: Path) -> None:
+    env = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_DIR": str(tmp_path / "data")}
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, fault], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == "200 [1, 2, 3, 4, 5]", done.stderr[-2000:]
