@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from instrument.errors import CovatlasError
+from instrument.errors import CovatlasError, Finding
 from sitegen import config
 
 if TYPE_CHECKING:
@@ -123,9 +124,14 @@ def combine(slugs: tuple[str, ...], coverage_dir: str | None) -> None:
 @click.option("--source", multiple=True, metavar="DIR", help="A package directory; may be given more than once.")
 @click.option("--coverage-config", help="Coverage config whose excluded lines count. [default: coverage.py's own]")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def inventory(source: tuple[str, ...], coverage_config: str | None, form: str) -> None:
+@click.option("--output", "inventory", metavar="FILE", help="Write the inventory there, as JSON. [key: inventory]")
+@click.option("--check", is_flag=True, help="Compare that file with the source instead, symbol by symbol.")
+@click.pass_context
+def inventory(ctx: click.Context, source: tuple[str, ...], coverage_config: str | None, form: str,
+              inventory: str | None, check: bool) -> None:  # fmt: skip
     """Say what the source defines, found without running it: a line per module, class and function."""
     from sitegen.data import inventory_artifact, inventory_text
+    from sitegen.inventory_file import drift, parse_artifact, read_artifact, write_artifact
     from sitegen.pipeline import inventory_of
     from sitegen.snapshot import read_exclude, read_sources
     from sitegen.store import NullStore
@@ -135,8 +141,19 @@ def inventory(source: tuple[str, ...], coverage_config: str | None, form: str) -
     for file in found.files:
         if file.problem:
             _say(f"covatlas: {file.problem}")
-    text = inventory_text(found) if form == "text" else inventory_artifact(found).data.decode()
-    click.echo(text, nl=False)
+    if check and not inventory:
+        raise CovatlasError("no inventory file is named to check; name it with --output FILE")
+    if check or (inventory and ctx.get_parameter_source("form") is ParameterSource.DEFAULT):
+        path, data = Path(inventory or ""), inventory_artifact(found).data
+        if not check:
+            write_artifact(path, data)
+            return _say(f"Wrote {sum(len(file.symbols) for file in found.files)} symbols to {path}")
+        rows = list(drift(read_artifact(path), parse_artifact(data, "the source")))
+        click.echo("".join(f"{row}\n" for row in rows), nl=False)
+        if rows:
+            raise Finding(f"{path}: {len(rows)} differences from the source; write it anew with covatlas inventory")
+        return _say(f"{path} says what the source says")
+    click.echo(inventory_text(found) if form == "text" else inventory_artifact(found).data, nl=False)
 
 
 _BUILD_OPTIONS = (

@@ -16,6 +16,7 @@ KEYS: dict[str, type] = {
     "site-dir": str,
     "cache-dir": str,
     "profiles": str,
+    "inventory": str,
     "base-url": str,
     "job-timeout": int,
     "title": str,

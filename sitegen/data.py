@@ -1,4 +1,4 @@
-"""Atlas → the machine-readable twins under `data/`: UTF-8 JSON with sorted keys and a schema version, and one CSV."""
+"""Atlas → the machine-readable twins under `data/`: UTF-8 JSON with sorted keys and a schema version, and CSV."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sitegen.attribution import percent_covered
 from sitegen.model import (
     Artifact,
     Atlas,
@@ -26,6 +27,7 @@ from sitegen.model import (
     SymbolCoverage,
     lines_of,
 )
+from sitegen.tables import csv_tables, overlap_value, routes_value
 
 SCHEMA = 1
 
@@ -38,6 +40,12 @@ def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
         matrix_artifact(atlas.matrix, atlas.profiles),
         matrix_csv_artifact(atlas.matrix),
         gaps_artifact(atlas),
+        _json("data/overlap.json", overlap_value(atlas.matrix)),
+        _json("data/routes.json", routes_value(atlas.profiles)),
+        *(
+            Artifact(f"data/{name}.csv", table)
+            for name, table in csv_tables(atlas.matrix, atlas.gaps, atlas.profiles).items()
+        ),
         build_artifact(atlas.profiles, commit),
     ]
     for head, summary in zip(atlas.profiles, atlas.matrix.summaries, strict=True):
@@ -143,6 +151,7 @@ def _reached(file: FileInventory, executed: int) -> dict[str, list[int]]:
     return {
         "executed_lines": lines_of(executed),
         "missing_lines": lines_of(file.statements & ~executed),
+        "percent_covered": percent_covered(executed, file.statements),
         "excluded_lines": lines_of(file.excluded),
     }
 
@@ -159,6 +168,7 @@ def _profile_symbols(slug: str, file: FileCoverage) -> Iterator[dict[str, Any]]:
             "line_span": [symbol.first, symbol.last],
             "executed_lines": lines_of(executed),
             "missing_lines": lines_of(symbol.statements & ~executed),
+            "percent_covered": percent_covered(executed, symbol.statements),
             "covered": cell is not None and cell.certainty == "body",
             "certainty": cell.certainty if cell else "none",
         }
@@ -218,7 +228,8 @@ def gaps_artifact(atlas: Atlas) -> Artifact:
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
-    return {"id": gap.id, "kind": gap.kind, "file": gap.path, "line": gap.line, "statements": gap.statements}
+    return {"id": gap.id, "kind": gap.kind, "file": gap.path, "line": gap.line,
+            "statements": gap.statements, "branches": gap.branches}  # fmt: skip
 
 
 def build_artifact(profiles: tuple[ProfileHead, ...], commit: str | None) -> Artifact:

@@ -255,6 +255,7 @@ class Gap:
     path: str
     line: int
     statements: int
+    branches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sitegen.attribution import RawLines, attribute, strangers
+from sitegen.attribution import RawLines, attribute, percent_covered, strangers
 from sitegen.inventory import read_inventory
 from sitegen.model import Atlas, FileCoverage, Symbol, lines_of, mask_of
 from sitegen.pipeline import build_atlas
@@ -46,6 +46,12 @@ def start_of(symbol: Symbol, starts: dict[str, list[int]]) -> int:
     return min(line for line in starts[symbol.name] if line >= symbol.first)
 
 
+def percent_of(report: dict[str, Any], slug: str) -> float:
+    """Return coverage.py's percentage; where branches count too, that of its lines."""
+    summary = report["summary"]
+    return summary["percent_statements_covered" if slug == "branches" else "percent_covered"]
+
+
 def ours(file: FileCoverage, slug: str, theirs: dict[str, Any]) -> dict[tuple[str, int], Any]:
     starts: dict[str, dict[str, list[int]]] = {"functions": defaultdict(list), "classes": defaultdict(list)}
     for plural, names in starts.items():
@@ -57,7 +63,8 @@ def ours(file: FileCoverage, slug: str, theirs: dict[str, Any]) -> dict[tuple[st
         executed = {cell.slug: cell.executed for cell in item.cells}.get(slug, 0)
         key = plural, start_of(item.symbol, starts[plural])
         assert key not in found
-        found[key] = lines_of(executed), lines_of(item.symbol.statements & ~executed)
+        missing = lines_of(item.symbol.statements & ~executed)
+        found[key] = lines_of(executed), missing, percent_covered(executed, item.symbol.statements)
     return found
 
 
@@ -77,11 +84,16 @@ def test_lines_of_files_functions_and_classes_equal_coverage_json(world: Any, sl
         assert lines_of(file.inventory.statements & ~executed) == theirs["missing_lines"], path
         assert lines_of(file.inventory.excluded) == theirs["excluded_lines"], path
         expected = {
-            (plural, region["start_line"]): (region["executed_lines"], region["missing_lines"])
+            (plural, region["start_line"]): (
+                region["executed_lines"],
+                region["missing_lines"],
+                percent_of(region, slug),
+            )
             for plural in ("functions", "classes")
             for name, region in theirs[plural].items()
             if name
         }
+        assert percent_covered(executed, file.inventory.statements) == percent_of(theirs, slug), path
         assert ours(file, slug, theirs) == expected, path
         compared += len(expected)
     assert compared > (50 if slug in ONLY else 1000)

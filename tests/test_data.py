@@ -63,8 +63,10 @@ def data(atlas: Atlas) -> dict[str, bytes]:
 
 def test_paths_bytes_and_order(data: dict[str, bytes]) -> None:
     assert list(data) == [
-        "data/build.json", "data/gaps.json", "data/inventory.json", "data/matrix.csv", "data/matrix.json",
-        "data/profiles/us-big.json", "data/profiles/us-small.json",
+        "data/build.json", "data/covering.csv", "data/gaps.csv", "data/gaps.json", "data/inventory.json",
+        "data/matrix.csv", "data/matrix.json", "data/overlap.csv", "data/overlap.json",
+        "data/profiles/us-big.json", "data/profiles/us-small.json", "data/routes.csv", "data/routes.json",
+        "data/unique.csv",
     ]  # fmt: skip
     for path, content in data.items():
         if path.endswith(".json"):
@@ -89,17 +91,20 @@ def test_a_profile_has_the_shape_of_the_contract(data: dict[str, bytes]) -> None
         "modules": ["pkg.a"],
         "classes": ["pkg.a.Climate"],
         "files": {
-            "pkg/a.py": {"executed_lines": [2, 3, 5, 6, 7, 10, 11], "missing_lines": [12], "excluded_lines": [8, 9]}
+            "pkg/a.py": {"executed_lines": [2, 3, 5, 6, 7, 10, 11], "missing_lines": [12], "excluded_lines": [8, 9],
+                         "percent_covered": 87.5}
         },
         "symbols": [
             {"id": "pkg.a", "kind": "module", "file": "pkg/a.py", "line_span": [1, 12], "certainty": "body",
-             "executed_lines": [2, 3, 5, 6, 7, 10, 11], "missing_lines": [12], "covered": True},
+             "executed_lines": [2, 3, 5, 6, 7, 10, 11], "missing_lines": [12], "covered": True,
+             "percent_covered": 87.5},
             {"id": "pkg.a.Climate", "kind": "class", "file": "pkg/a.py", "line_span": [3, 10], "certainty": "body",
-             "executed_lines": [7, 10], "missing_lines": [], "covered": True},
+             "executed_lines": [7, 10], "missing_lines": [], "covered": True, "percent_covered": 100.0},
             {"id": "pkg.a.Climate.build", "kind": "method", "file": "pkg/a.py", "line_span": [5, 10],
-             "executed_lines": [7, 10], "missing_lines": [], "covered": True, "certainty": "body"},
+             "executed_lines": [7, 10], "missing_lines": [], "covered": True, "certainty": "body",
+             "percent_covered": 100.0},
             {"id": "pkg.a.idle", "kind": "function", "file": "pkg/a.py", "line_span": [11, 12], "certainty": "none",
-             "executed_lines": [], "missing_lines": [12], "covered": False},
+             "executed_lines": [], "missing_lines": [12], "covered": False, "percent_covered": 0.0},
         ],
     }  # fmt: skip
 
@@ -145,7 +150,9 @@ def test_the_matrix_and_its_csv(data: dict[str, bytes]) -> None:
 
 def test_gaps_inventory_and_build(data: dict[str, bytes]) -> None:
     gaps = json.loads(data["data/gaps.json"])
-    assert gaps["modules"] == [{"id": "pkg.b", "kind": "module", "file": "pkg/b.py", "line": 1, "statements": 2}]
+    assert gaps["modules"] == [
+        {"id": "pkg.b", "kind": "module", "file": "pkg/b.py", "line": 1, "statements": 2, "branches": 0}
+    ]
     assert [gap["id"] for gap in gaps["symbols"]] == ["pkg.a.idle", "pkg.b.never"]
     files: list[dict[str, Any]] = json.loads(data["data/inventory.json"])["files"]
     assert [file["path"] for file in files] == ["pkg/a.py", "pkg/b.py", "pkg/bad.py"]

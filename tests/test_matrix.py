@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sitegen.attribution import RawLines, attribute
 from sitegen.inventory import join_inventory, read_inventory
-from sitegen.matrix import build_matrix, covering_set, find_gaps, index_mask, mask_indexes, overlap, unique
-from sitegen.model import FileCoverage, Matrix, Overlap, Summary, mask_of
+from sitegen.matrix import build_matrix, covering_bounds, covering_set, find_gaps, overlap, unique
+from sitegen.model import FileCoverage, Gaps, Matrix, Overlap, ProfileHead, RequestStep, Summary, mask_of
+from sitegen.tables import csv_tables, overlap_value, routes_value
 
 SOURCES = {
     "p/a.py": "def f():\n    x = 1\n    return x\n"
@@ -147,8 +151,94 @@ def test_ties_in_the_covering_set_go_by_slug() -> None:
     assert covering_set(matrix_of([{3}, {1, 2}, {2, 1}, {3}])) == (("s1", 2), ("s0", 1))
 
 
-@given(st.sets(st.integers(0, 200)))
-def test_masks_of_indexes_and_back(indexes: set[int]) -> None:
-    mask = index_mask(indexes, 201)
-    assert mask == sum(1 << index for index in indexes)
-    assert mask_indexes(mask) == tuple(sorted(indexes))
+@given(covers)
+def test_the_bounds_hold_for_the_smallest_covering_set(covered: list[set[int]]) -> None:
+    matrix = matrix_of(covered)
+    every = set().union(*covered)
+    smallest = next(
+        size
+        for size in range(len(covered) + 1)
+        if any(set().union(*some) == every for some in combinations(covered, size))
+    )
+    at_least, bound = covering_bounds(matrix)
+    assert at_least <= smallest <= len(covering_set(matrix)) <= bound * smallest
+
+
+def test_the_greedy_choice_may_be_larger_than_the_smallest() -> None:
+    covered = [{0, 1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}, {0, 1, 2, 3, 6, 7, 8, 9}]
+    assert len(covering_set(matrix_of(covered))) == 3
+    assert covering_bounds(matrix_of(covered)) == (2, 1 + math.log(8))
+
+
+def test_gaps_of_one_size_are_ranked_by_branches() -> None:
+    text = "def a():\n    x = 1\n    y = 2\ndef b():\n    if x:\n        y = 2\n"
+    text += "def c():\n    for i in x if y else z:\n        q\n"
+    file = attribute(read_inventory("p/x.py", "p.x", text.encode(), ""), ())
+    assert [(gap.id, gap.statements, gap.branches) for gap in find_gaps((file,)).symbols] == [
+        ("p.x.c", 2, 2), ("p.x.b", 2, 1), ("p.x.a", 2, 0),
+    ]  # fmt: skip
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+Request = tuple[str, str, str | None]
+
+
+def head(slug: str, requests: tuple[Request, ...], routes: tuple[tuple[str, str], ...] = ()) -> ProfileHead:
+    steps = tuple(
+        RequestStep(f"r{number}", method, path, route, 200, True, ())
+        for number, (method, path, route) in enumerate(requests)
+    )
+    return ProfileHead(slug, slug, "", "passed", None, None, None, 1, steps, routes, ())
+
+
+ROUTES = (("GET, HEAD, OPTIONS", "/runs"), ("POST, OPTIONS", "/runs"), ("GET", "/runs/<id>"), ("GET", "/never"))
+LISTED = ("GET", "/runs", "/runs")
+HEADS = (
+    head("one", (LISTED, ("POST", "/runs", "/runs"), ("GET", "/runs/7", "/runs/<id>"), ("GET", "/x", None)), ROUTES),
+    head("two", (LISTED, ("HEAD", "/runs", "/runs")), ROUTES[:2]),
+    head("three", (("PUT", "/late", "/late"),)),
+)
+
+
+def test_routes_name_who_requests_them_and_who_does_not() -> None:
+    value = routes_value(HEADS)
+    assert [(route["rule"], ",".join(route["methods"]), route["profiles"]) for route in value["routes"]] == [
+        ("/late", "PUT", {"three": 1}),
+        ("/never", "GET", {}),
+        ("/runs", "GET,HEAD,OPTIONS", {"one": 1, "two": 2}),
+        ("/runs", "OPTIONS,POST", {"one": 1}),
+        ("/runs/<id>", "GET", {"one": 1}),
+    ]
+    assert value["unmatched"] == {"one": 1}
+    assert routes_value(()) == {"routes": [], "unmatched": {}}
+
+
+def test_overlap_says_pairs_unique_symbols_and_the_covering_set() -> None:
+    value = overlap_value(matrix_of([{1, 2, 3}, {1, 2}, {5}, set()]))
+    assert value["covered"] == {"s0": 3, "s1": 2, "s2": 1, "s3": 0}
+    assert value["unique"] == {"s0": (3,), "s1": (), "s2": (5,), "s3": ()}
+    assert value["pairs"] == [
+        {"first": "s0", "second": "s1", "shared": 2, "only_first": 1, "only_second": 0, "jaccard": 0.666667,
+         "contained": ("s1", "s0")},
+    ]  # fmt: skip
+    assert value["covering"] == {
+        "profiles": [{"profile": "s0", "adds": 3}, {"profile": "s2", "adds": 1}],
+        "at_least": 2, "bound": 2.098612, "smallest": True,
+    }  # fmt: skip
+
+
+def test_the_tables_as_csv() -> None:
+    matrix = build_matrix(SLUGS, COVERED)
+    tables = {name: data.decode().splitlines() for name, data in csv_tables(matrix, find_gaps(COVERED), HEADS).items()}
+    assert tables["overlap"] == [
+        "first,second,shared,only_first,only_second,jaccard,contained", "one,two,1,1,2,0.25,",
+    ]  # fmt: skip
+    assert tables["covering"] == ["profile,adds", "two,3", "one,1"]
+    assert tables["unique"] == ["profile,symbol", "one,p.a.f", "two,p.a.C", "two,p.a.C.m"]
+    assert tables["gaps"][:3] == [
+        "symbol,kind,file,line,statements,branches", "p.c,module,p/c.py,1,5,0", "p.e,module,p/e.py,1,2,0",
+    ]  # fmt: skip
+    assert tables["routes"][3] == '/runs,"GET, HEAD, OPTIONS",one two,3'
+    assert all(len(rows) == 1 for rows in map(bytes.splitlines, csv_tables(matrix_of([]), Gaps((), ()), ()).values()))
