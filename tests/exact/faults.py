@@ -36,7 +36,7 @@ def two_call_rearm() -> None:
     def rearm(tool: int, codes: list[CodeType]) -> None:
         for code in codes:
             sys.monitoring.set_local_events(tool, code, 0)
-            time.sleep(0)  # what a switch interval does now and then, at a place where it shows
+            time.sleep(0.0005)  # what a switch interval does now and then, long enough to show
             sys.monitoring.set_local_events(tool, code, sys.monitoring.events.LINE)
 
     parking.rearm = sysmon.rearm = rearm  # type: ignore[assignment]
@@ -50,7 +50,7 @@ def late_publication() -> None:
         with self._parking.lock:
             dirty = [self._dirty.popitem()[1] for _ in range(len(self._dirty))]
             rearm(self.tool, dirty)
-        time.sleep(0)
+        time.sleep(0.0005)
         with self._parking.lock:
             self._active = (*self._active, lines)
 
