@@ -45,8 +45,10 @@ class JobIndex:
 
     def add(self, slug: str, request: str, job: str, function: str, *, traced: bool = True) -> None:
         """Note a job that is about to be enqueued; `traced` tells whether its worker can trace it."""
-        entry = {"request": request, "function": function, "attempts": 0, "outcome": "", "traced": traced}
-        self._put(slug, job, entry)
+        known = self._get(slug, job)
+        if known is None or known["request"] != request:  # unique=True: a refused one must not hide the one that runs
+            entry = {"request": request, "function": function, "attempts": 0, "outcome": "", "traced": traced}
+            self._put(slug, job, entry)
 
     def lose(self, slug: str, job: str) -> None:
         """Note that the job has run without its trace."""
