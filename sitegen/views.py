@@ -43,11 +43,16 @@ def best(cells: Iterable[Cell]) -> Certainty | None:
 
 
 def state(coverage: SymbolCoverage) -> State:
-    """Return how a symbol stands over all profiles; `empty` has nothing to run beyond what runs at import."""
-    symbol = coverage.symbol
-    if not symbol.body and (coverage.cells or not symbol.statements):
+    """Return how a symbol stands over all profiles; `empty` has nothing to run beyond what runs at import.
+
+    A function on one line has no body line of its own, and yet a trace may show that it was called.
+    """
+    symbol, sure = coverage.symbol, best(coverage.cells)
+    if not symbol.statements:
         return "empty"
-    return best(coverage.cells) or "none"
+    if not symbol.body and sure not in (None, "body") and symbol.kind in ("module", "class"):
+        return "empty"
+    return sure or "none"
 
 
 def union(coverage: FileCoverage) -> int:

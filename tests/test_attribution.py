@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import CoverageData
 
+from instrument.record import RunRecord, write_record
 from sitegen.attribution import RawLines, attribute, percent_covered, strangers
 from sitegen.inventory import read_inventory
 from sitegen.model import Atlas, FileCoverage, Symbol, lines_of, mask_of
 from sitegen.pipeline import build_atlas
-from sitegen.snapshot import read_snapshot
+from sitegen.snapshot import SnapshotOptions, read_snapshot
 from sitegen.store import NullStore
+from sitegen.views import state
 from tests import atlas_support as support
 
 RC = "[report]\nexclude_also =\n    if TYPE_CHECKING\n    def deepest\n"
@@ -193,3 +197,56 @@ def test_lines_where_nothing_can_run_are_strangers() -> None:
     assert strangers(read_inventory("p/d.py", "p.d", b'\n\n"""Doc,\nlong."""\n', ""), mask_of([3, 4])) == 0
     assert strangers(read_inventory("p/x.py", "p.x", b"if 0:  # no\n    x = 1\n", "# no"), mask_of([1, 2])) == 0
     assert strangers(read_inventory("p/b.py", "p.b", b"def f(:\n", ""), mask_of([5])) == 0
+
+
+# ── source that changed since ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_lines_inserted_above_make_old_data_stale(known: bool, tmp_path: Path) -> None:
+    """Old data read against new source would give other symbols: by digest always, by strangers where lines show it."""
+    source = (support.STDLIB / "argparse.py").read_bytes()
+    before = read_inventory("pkg/argparse.py", "pkg.argparse", source, "")
+    package = tmp_path / "pkg"
+    support.write(package / "argparse.py", source.replace(b"import os as _os", b"\n# new\n\nimport os as _os", 1))
+    written = CoverageData(basename=str(tmp_path / "s.coverage"))
+    written.set_context("profile:s:1")
+    written.add_lines({str(package / "argparse.py"): lines_of(before.statements)[::2]})
+    written.write()
+    if known:
+        record = RunRecord("s", "passed", "x", 1, "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", 1.0, "http://x",
+                           sources={str(package / "argparse.py"): before.digest})  # fmt: skip
+        write_record(tmp_path, record)
+    snapshot = read_snapshot(SnapshotOptions((package,), tmp_path, support.CONFIG))
+    atlas = build_atlas(snapshot, NullStore())
+    found = {cell.certainty for file in atlas.files for item in file.symbols for cell in item.cells}
+    assert found == {"stale"}
+    assert atlas.matrix.covered == ((),)
+
+
+def test_an_input_is_never_written(tmp_path: Path) -> None:
+    """coverage.py's library makes an empty data file a database in place; nothing here may."""
+    support.write(tmp_path / "pkg" / "a.py", b"def f():\n    return 1\n")
+    for name, data in (("empty.coverage", b""), ("bad.coverage", b"x" * 100), ("bad.run.json", b"{")):
+        support.write(tmp_path / "data" / name, data)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted((tmp_path / "data").iterdir())}
+    atlas = build_atlas(read_snapshot(support.options(tmp_path)), NullStore())
+    assert [(head.slug, head.status, bool(head.problems)) for head in atlas.profiles] == [
+        ("bad", "failed", True), ("empty", "failed", True),
+    ]  # fmt: skip
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted((tmp_path / "data").iterdir())}
+    assert after == before
+
+
+def test_a_one_line_function_called_in_a_request_is_covered_in_the_map(tmp_path: Path) -> None:
+    support.write(
+        tmp_path / "pkg" / "a.py", b"import os\ndef f(): return 1\ndef g(): return 2\ndef doc():\n    'only'\n"
+    )
+    written = CoverageData(basename=str(support.write(tmp_path / "data" / "s.coverage", b"")))
+    for context, lines in (("profile:s:1", [1, 2, 3, 4]), ("profile:s:2", [2])):
+        written.set_context(context)
+        written.add_lines({str(tmp_path / "pkg" / "a.py"): lines})
+    written.write()
+    atlas = build_atlas(read_snapshot(support.options(tmp_path)), NullStore())
+    found = {item.symbol.name: state(item) for file in atlas.files for item in file.symbols}
+    assert found == {"a": "body", "f": "body", "g": "import-only", "doc": "empty"}
