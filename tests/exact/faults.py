@@ -1,4 +1,4 @@
-"""Faults to plant in a server of the proofs: each is a mistake that a tracer could make, and that the proof must see."""
+"""Faults to plant in a server of the proofs: mistakes that a tracer could make, and that the proof must see."""
 
 from __future__ import annotations
 
