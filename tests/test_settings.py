@@ -23,6 +23,11 @@ def test_the_flag(value: str, enabled: bool) -> None:
         ("PROFILE_COVERAGE_ENGINE", "warp"),
         ("PROFILE_COVERAGE_CONFIG", "/no/such/file.ini"),
         ("PROFILE_COVERAGE_ALLOW", "good,Bad"),
+        ("PROFILE_COVERAGE_GRACE", "0"),
+        ("PROFILE_COVERAGE_GRACE", "nan"),
+        ("PROFILE_COVERAGE_MAX_SLUGS", "-1"),
+        ("PROFILE_COVERAGE_MAX_SHARDS", "many"),
+        ("PROFILE_COVERAGE_MAX_BYTES", "1.5"),
     ],
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:
@@ -47,3 +52,17 @@ def test_the_configuration_of_the_working_directory_is_found(tmp_path: Path, mon
 
 def test_the_allow_list(tmp_path: Path) -> None:
     assert read_settings({"PROFILE_COVERAGE_ALLOW": "a, b,"}).allow == {"a", "b"}
+
+
+@pytest.mark.parametrize("token", ["gr\xfcn", "a\nb", " a", "\udcff"])
+def test_a_token_that_no_header_carries_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(CovatlasError) as error:
+        read_settings({"PROFILE_COVERAGE_TOKEN": token})
+    assert "PROFILE_COVERAGE_TOKEN" in str(error.value)
+    assert token not in str(error.value)
+
+
+def test_grace_and_caps() -> None:
+    assert read_settings({}).grace == 60.0
+    found = read_settings({"PROFILE_COVERAGE_GRACE": "0.5", "PROFILE_COVERAGE_MAX_BYTES": "1000"})
+    assert (found.grace, found.max_bytes, found.max_slugs, found.max_shards) == (0.5, 1000, 1000, 10_000)

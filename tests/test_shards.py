@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from click.testing import CliRunner
@@ -113,15 +114,19 @@ def test_an_unknown_file_is_an_error_of_reading(tmp_path: Path) -> None:
         shards.read_data(tmp_path / "x")
 
 
-COMBINE = (
-    "import sys; from pathlib import Path; from instrument.shards import combine; combine(Path(sys.argv[1]), 'alps')"
-)
+COMBINE = """
+import sys
+from pathlib import Path
+from instrument.shards import combine
+for _ in range(4):
+    combine(Path(sys.argv[1]), "alps")
+"""
 ROLLER = """
 import sys
 from pathlib import Path
 from instrument.journal import Journal
 mine = Journal(Path(sys.argv[1]))
-for number in range(400):
+for number in range(200):
     mine.write("alps", f"profile:alps:{sys.argv[2]}-{number}", {"/src/a.py": {number + 1}})
     if number % 7 == 0:
         mine.roll()
@@ -149,30 +154,60 @@ def test_combining_while_others_combine_recover_and_roll_their_journals(tmp_path
         shards.recover(tmp_path)
         shards.combine(tmp_path, "alps")
     assert [process.wait(60) for process in [*both, *rolling]] == [0, 0, 0, 0]
-    assert contexts(tmp_path) == {f"profile:alps:{name}-{n}": {n + 1} for name in ("x", "y") for n in range(400)}
+    assert contexts(tmp_path) == {f"profile:alps:{name}-{n}": {n + 1} for name in ("x", "y") for n in range(200)}
     assert [path.name for path in tmp_path.iterdir() if path.name != "journal"] == ["alps.coverage"]
     assert list((tmp_path / "journal").iterdir()) == []
+
+
+def combine_until(directory: Path, last: int) -> int:
+    """Combine in a fork that is killed at its line number `last` of our code; return how many lines it has run."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def trace(frame: FrameType, event: str, _arg: object) -> object:
+            nonlocal count
+            if Path(frame.f_code.co_filename).parent.name != "instrument":
+                return None
+            if event == "line":
+                count += 1
+                if count == last:
+                    os.write(writer, b"%d" % count)
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        shards.combine(directory, "alps")
+        os.write(writer, b"%d" % count)
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as file:
+        return int(file.read())
 
 
 def test_a_combine_killed_at_any_point_loses_nothing(tmp_path: Path) -> None:
     chance = random.Random(7)
     want = {}
+    whole = 0
     for count in range(30):
         for name in ("one", "two"):
-            shards.write_shards(tmp_path, [record(f"{name}{count}-{n}", n + 1) for n in range(20)])
+            shards.write_shards(tmp_path, [record(f"{name}{count}-{n}", n + 1) for n in range(2)])
         left = Journal(tmp_path)
         left.write("alps", f"profile:alps:left-{count}", {"/src/a.py": {count + 1}})
         left.close()
-        want |= {f"profile:alps:{name}{count}-{n}": {n + 1} for name in ("one", "two") for n in range(20)}
+        want |= {f"profile:alps:{name}{count}-{n}": {n + 1} for name in ("one", "two") for n in range(2)}
         want[f"profile:alps:left-{count}"] = {count + 1}
-        child = os.fork()
-        if child == 0:
-            # In a fork the work begins at once, so that the kill falls into it and not into the interpreter's start.
-            shards.combine(tmp_path, "alps")
-            os._exit(0)
-        time.sleep(chance.uniform(0.0, 0.06))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if count % 6 == 0:  # how many lines is the whole?
+            copy = tmp_path / "copy"
+            shutil.copytree(tmp_path, copy)
+            whole = combine_until(copy, 0)
+            shutil.rmtree(copy)
+        point = chance.randint(1, whole)
+        assert combine_until(tmp_path, point) == point
+        if count % 3 == 0:
+            assert contexts(tmp_path) == want
     assert contexts(tmp_path) == want
     assert [path.name for path in tmp_path.iterdir() if path.name != "journal"] == ["alps.coverage"], "and no leftover"
     assert list((tmp_path / "journal").iterdir()) == []
