@@ -71,10 +71,6 @@ class TraceRequests:
         if trace is None:
             return self.app(environ, start_response)
         environ[_MARK] = True
-        if "rq.job" in sys.modules:
-            from instrument.rq import watch
-
-            watch(self.runtime)
         tracer = self.runtime.tracer
         sending = Sending(tracer, trace, head=environ.get("REQUEST_METHOD") == "HEAD")
 
@@ -84,12 +80,24 @@ class TraceRequests:
             return sending.written_by(write)
 
         try:
+            self._watch_jobs()
             with tracer.section(trace):
                 body = self.app(environ, start)
             return TracedBody(body, tracer, trace, sending)
         except BaseException:
             tracer.end(trace)
             raise
+
+    def _watch_jobs(self) -> None:
+        """Notice plain RQ jobs that are enqueued from here on, once the app has RQ."""
+        if "rq.job" not in sys.modules:
+            return
+        try:
+            from instrument.rq import watch
+
+            watch(self.runtime)
+        except Exception as error:  # an RQ that we do not know: the request must be answered
+            self.runtime.stop(f"RQ cannot be watched ({type(error).__name__}: {error})")
 
 
 class Sending:

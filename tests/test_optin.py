@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import requests
+from redis import Redis
+from rq import Queue
 
 ROOT = Path(__file__).parent.parent
 PROBE = """
@@ -82,3 +87,75 @@ def test_flag_on_installs_and_no_header_traces_nothing(tmp_path: Path) -> None:
 def test_an_unreadable_flag_leaves_the_app_alone(tmp_path: Path) -> None:
     found = probe(tmp_path, ENABLE_PROFILE_COVERAGE="perhaps")
     assert (found["wrapped"], found["status"]) == (False, 404)
+
+
+HOOKS = """
+import concurrent.futures, json, os, signal, subprocess, sys, threading
+def report():
+    return {
+        "modules": sorted(name for name in sys.modules if name.split(".")[0] in ("instrument", "coverage", "sitegen")),
+        "ours": sorted(
+            f"{hook.__module__}.{hook.__qualname__}"
+            for hook in (threading.Thread.start, concurrent.futures.ThreadPoolExecutor.submit,
+                         subprocess.Popen.__init__, subprocess.Popen.wait, signal.getsignal(signal.SIGTERM),
+                         os._exit, os.fork)
+            if "instrument" in (getattr(getattr(hook, "__code__", None), "co_filename", "") or "")
+        ),
+        "trace": sys.gettrace() is not None,
+        "tools": [sys.monitoring.get_tool(n) for n in range(6)] if hasattr(sys, "monitoring") else [None] * 6,
+        "threads": sorted(thread.name for thread in threading.enumerate() if "covatlas" in thread.name),
+    }
+"""
+OFF = {
+    "modules": [
+        "instrument", "instrument.errors", "instrument.flask", "instrument.settings", "instrument.slug"
+    ],
+    "ours": [],
+    "trace": False,
+    "tools": [None] * 6,
+    "threads": [],
+}  # fmt: skip
+
+
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ENABLE_", "PROFILE_"))}
+    return {**clean, "PROFILE_COVERAGE_DIR": str(tmp_path / "data"), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+
+def test_flag_off_means_nothing_is_there_inside_a_gunicorn_worker(tmp_path: Path) -> None:
+    text = "from flask import Flask, jsonify\nfrom instrument import ProfileCoverage\napp = Flask('probe')\n"
+    text += "@app.get('/')\ndef index(): return jsonify(report())\nProfileCoverage(app)\n"
+    (tmp_path / "probed_app.py").write_text(HOOKS + text)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-b", f"127.0.0.1:{port}", "probed_app:app"]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=log, stderr=log)
+    try:
+        for _ in range(200):
+            try:
+                answer = requests.get(f"http://127.0.0.1:{port}/", headers={"X-Profile-Trace": "alps"}, timeout=10)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        assert answer.json() == OFF
+        assert requests.get(f"http://127.0.0.1:{port}/__covatlas__/status", timeout=10).status_code == 404
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert not (tmp_path / "data").exists()
+
+
+def test_flag_off_means_nothing_is_there_inside_a_work_horse(tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "probed_job.py").write_text(HOOKS)
+    queue = Queue("optin", connection=Redis.from_url(redis_url))
+    job = queue.enqueue("probed_job.report")
+    env = {**clean_environment(tmp_path), "RQ_JOB_CLASS": "instrument.rq.TracedJob"}
+    command = [sys.executable, "-m", "rq.cli", "worker", "optin", "--url", redis_url, "--burst", "-q"]
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=60)
+    found = job.latest_result().return_value
+    loaded = set(found.pop("modules")) - set(OFF["modules"])
+    assert found == {name: value for name, value in OFF.items() if name != "modules"}
+    assert loaded <= {"instrument.rq", "instrument.jobs"}
+    assert not (tmp_path / "data").exists()

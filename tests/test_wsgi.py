@@ -146,7 +146,7 @@ ProfileCoverage(late)  # it serves already: Flask refuses a blueprint now
 client = app.test_client()
 headers = {"X-Profile-Trace": "alps", "X-Profile-Request": "r-1"}
 print(json.dumps({
-    "codes": [client.get(path, headers=headers, buffered=True).status_code for path in ("/", "/file", "/empty", "/none")],
+    "codes": [client.get(p, headers=headers, buffered=True).status_code for p in ("/", "/file", "/empty", "/none")],
     "head": client.head("/", headers=headers, buffered=True).status_code,
     "size": client.get("/file", headers=headers, buffered=True).data == open("pyproject.toml", "rb").read(),
     "late": late.test_client().get("/", headers=headers, buffered=True).status_code,
@@ -219,3 +219,50 @@ def test_ten_thousand_traced_requests_leak_nothing(tmp_path: Path) -> None:
     assert found["files"] == 0
     assert found["objects"] < 500
     assert found["memory"] < 2_000_000
+
+
+SIGNAL = """
+from instrument import journal
+real, struck = journal.os.write, []
+def interrupted(file, data):
+    if not struck:
+        struck.append(1)
+        raise TimeoutError("the app's own alarm")
+    return real(file, data)
+def app(env, start):
+    start("200 OK", [("Content-Length", "1")])
+    work(3)
+    journal.os.write = interrupted
+    return [b"x"]
+runtime.journal.write("alps", "profile:alps:first", {})
+try: print(json.dumps({"answer": len(serve(app))}))
+except TimeoutError as error:
+    print(json.dumps({"error": str(error), "problem": runtime.problem, "recorded": sorted(recorded())}))
+"""
+
+
+def test_an_alarm_that_strikes_while_we_write_reaches_the_app_and_loses_no_line(tmp_path: Path) -> None:
+    found, log = probe(tmp_path, SIGNAL)
+    assert found == {"error": "the app's own alarm", "problem": None, "recorded": ["first", "r-1"]}
+    assert log == ""
+
+
+HORSES = """
+most = 0
+for number in range(300):
+    for _ in range(3): runtime.job_loaded()  # as the worker does, which loads a job more than once
+    child = os.fork()
+    if child == 0:
+        trace = runtime.open_job("alps", f"r-{number}", "job")
+        with runtime.tracer.section(trace): work(7)
+        runtime.tracer.end(trace)
+        os._exit(0)
+    os.waitpid(child, 0)
+    most = max(most, len(os.listdir(runtime.settings.coverage_dir / "journal")))
+from instrument.shards import combine
+print(json.dumps({"few": most < 2 * (64 + 64), "contexts": combine(runtime.settings.coverage_dir, "alps").contexts}))
+"""
+
+
+def test_the_journals_of_work_horses_do_not_pile_up(tmp_path: Path) -> None:
+    assert probe(tmp_path, HORSES)[0] == {"few": True, "contexts": 300}
