@@ -533,4 +533,19 @@ def child_that_nobody_waits_for():
     orphans.append(subprocess.Popen([sys.executable, OFFSPRING, "plain"]))
 
 
+def strangers():
+    """Ordinary traffic on the shared pools: no trace may have a line of it."""
+    calls = [early_threads.submit(stranger), early_thread_pool.apply_async(stranger)]
+    calls.append(use("threads", lambda: ThreadPoolExecutor(1)).submit(stranger))
+    calls.append(early_processes.apply_async(stranger))
+    calls.append(use("processes", lambda: FORK.Pool(1)).apply_async(stranger))
+    calls.append(use("executor", lambda: ProcessPoolExecutor(1, mp_context=FORK)).submit(stranger))
+    for call in calls:
+        assert (call.get(20) if hasattr(call, "get") else call.result(20)) == 14
+
+
+def stranger():
+    return 14
+
+
 early_processes = FORK.Pool(2)  # forked with all functions defined, still before tracing begins
