@@ -257,7 +257,7 @@ def boards(directory: Path) -> list[Board]:
     """Return the boards of all live processes of this directory that have something to say."""
     before: list[Path] = []
     found: list[Board] = []
-    for _ in range(10):
+    for _ in range(100):
         now = journals(directory)
         if now == before:
             break

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,7 @@ def test_rolling_never_hides_an_open_trace(tmp_path: Path) -> None:
     reader.start()
     for _ in range(300):
         mine.roll()
+        time.sleep(0.0005)
     stop.set()
     reader.join()
     assert 0 not in seen
