@@ -92,8 +92,8 @@ def _push(node: ast.AST, out: list[str], todo: list[Any]) -> None:
     out.append(known[0])
     for name in known[1]:
         value = getattr(node, name, None)
-        # 3.12 added the list of type parameters and changed empty format specifications: nothing is left out.
-        if name == "type_params":
+        # 3.12 added type parameters, 3.13 their defaults; empty format specifications changed: nothing is no field.
+        if name in ("type_params", "default_value"):
             if value:
                 todo.append(value)
         elif name == "format_spec":

@@ -30,24 +30,23 @@ def find_one_liners(tree: ast.Module, spans: tuple[tuple[int, int], ...]) -> tup
     """Return (line of the `def`, witnesses) of every function whose body begins on a signature line, in order."""
     first_of = {line: first for first, last in spans for line in range(first, last + 1)}
     found: list[tuple[int, Witnesses]] = []
-    # A block of statements, the witnesses of its beginning, whether its frame belongs to one trace.
-    todo: list[tuple[list[ast.stmt], Witnesses, bool]] = [(tree.body, (), True)]
+    # A block of statements, the witnesses of its beginning, the function whose frame runs it.
+    todo: list[tuple[list[ast.stmt], Witnesses, _Function | None]] = [(tree.body, (), None)]
     while todo:
-        body, before, steady = todo.pop()
+        body, before, frame = todo.pop()
         for node in body:
             if isinstance(node, _Function):
                 head = node.lineno
                 if first_of.get(node.body[0].lineno, node.body[0].lineno) != first_of.get(head, head):
                     if any(map(_holds_statements, node.body)):
-                        todo.append((node.body, (), not _suspends(node)))
+                        todo.append((node.body, (), node))
                 elif len(node.body) > 1 or docstring_of(node) is None:
                     decorators = tuple(item.lineno for item in node.decorator_list)
-                    found.append((head, tuple(sorted({first_of.get(line, line) for line in (*decorators, *before)}))))
+                    witnesses = (*decorators, *(() if frame and _suspends(frame) else before))
+                    found.append((head, tuple(sorted({first_of.get(line, line) for line in witnesses}))))
             elif _holds_statements(node):
-                inside = _with(before, node) if steady else before
-                todo += [(suite, inside, steady) for suite in _suites(node)]
-            if steady:
-                before = _with(before, node)
+                todo += [(suite, _with(before, node), frame) for suite in _suites(node)]
+            before = _with(before, node)
     return tuple(sorted(found))
 
 

@@ -145,6 +145,8 @@ SOURCES = {
     "an excluded walrus": "@(x := d)  # no\ndef f():\n    return 1\n",
     "an excluded signature": "@d  # no\ndef f(a,\n      b):\n    return 1\nclass C(  # no\n  B):\n    x = 1\n",
     "an excluded case": "match x:\n case 1:\n  y = 1\n case z if z:  # no\n  y = 3\n case _:\n  y = 2  # no\n",
+    "a case excluded in part": "match x:\n case 1:\n  y = 1\n case _:\n  y = 2  # no\n  z = 3\n",
+    "a bare walrus": "@x := d  # no\ndef f():\n    return 1\n@x := d  # no\nclass C:\n    y = 1\nz = 2\n",
     "excluded twice": "if a:  # no\n    if b:  # no\n        c = 1\n    d = 2\ne = 3\n",
     "tabs": "if a:  # no\n\tif b:\n\t\tc = 1\n\td = 2\nif c:\n  if d:  # no\n   \te = 3\n  f = 4\n",
     "docstrings": "'''a\nb'''\ndef f():\n  'x'; y = 1\nclass C: 'doc'\ndef g():\n  '''a''' \\\n  'b'\n  return 1\n",
@@ -180,7 +182,7 @@ def test_what_an_expression_cannot_tell_is_left_to_the_tokenizer() -> None:
 @pytest.mark.parametrize(
     ("text", "colon"),
     [("if x: # :", True), ("x = a[1:2]", False), ("x = {1: 2} # :", False), ("x = ':'", False), ("x: int = 1", True),
-     ("@(a := b)", False), ("lambda: 0", True), ("case {'a': 1}:", True)],
+     ("@(a := b)", False), ("@a := b", False), ("lambda: 0", True), ("case {'a': 1}:", True)],
 )  # fmt: skip
 def test_a_colon_outside_brackets_begins_a_suite(text: str, colon: bool) -> None:
     assert colon_in(text) is colon
