@@ -13,3 +13,8 @@ class Finding(CovatlasError):
     """End a command that worked and found something wrong: exit code 1."""
 
     exit_code = 1
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 request", "2 requests"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -13,7 +13,7 @@ from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
 from instrument import journal
-from instrument.errors import CovatlasError, Finding
+from instrument.errors import CovatlasError, Finding, counted
 from instrument.record import read_record, record_path
 from instrument.recovery import (
     Contexts,
@@ -170,12 +170,17 @@ def _combine_all(directory: Path, slugs: tuple[str, ...], say: Callable[[str], N
         raise CovatlasError(f"no data of {wanted} in {directory}: play it with --trace-code, or name --coverage-dir")
     damaged: list[str] = []
     for slug in slugs or known:
-        record = read_record(directory, slug)
+        try:
+            record = read_record(directory, slug)
+        except CovatlasError as error:  # which playback the data is of stands there: without it nothing is merged
+            damaged.append(str(error))
+            continue
         done = combine(directory, slug, attempt=record.attempt if record else None)
         damaged += done.damaged
-        others = f"; {done.left_out} traces of other playbacks left out" if done.left_out else ""
+        others = f"; {counted(done.left_out, 'trace')} of other playbacks left out" if done.left_out else ""
         where = done.path or "nothing written"
-        say(f"{slug}: {done.requests} requests, {done.files} files, {done.lines} lines{others} → {where}")
+        numbers = [counted(done.requests, "request"), counted(done.files, "file"), counted(done.lines, "line")]
+        say(f"{slug}: {', '.join(numbers)}{others} → {where}")
     if damaged:
         raise Finding("; ".join(damaged))
 

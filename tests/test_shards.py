@@ -103,8 +103,8 @@ def test_combine_says_one_line_a_slug(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["combine", "--coverage-dir", str(tmp_path)])
     assert result.exit_code == 0, result.stderr
     assert [line.split(" →")[0] for line in result.stderr.splitlines()] == [
-        "alps: 1 requests, 1 files, 2 lines",
-        "coast: 1 requests, 1 files, 1 lines",
+        "alps: 1 request, 1 file, 2 lines",
+        "coast: 1 request, 1 file, 1 line",
     ]
 
 
@@ -231,3 +231,13 @@ def test_a_combine_waits_for_another_one_and_says_so(tmp_path: Path, monkeypatch
             shards.combine(tmp_path, "alps")
         assert shards.recover(tmp_path) == 0, "the app does not wait: it leaves the work to the other"
     assert shards.combine(tmp_path, "alps").lines == 1
+
+
+def test_a_damaged_run_record_stops_its_own_profile_only(tmp_path: Path) -> None:
+    shards.write_shards(tmp_path, [record("x-1", 1), record("x-1", 1, slug="coast")])
+    (tmp_path / "alps.run.json").write_text('{"schema": 99}')
+    result = CliRunner().invoke(main, ["combine", "--coverage-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "alps.run.json: this run record has another schema" in result.stderr
+    assert (tmp_path / "coast.coverage").exists()
+    assert not (tmp_path / "alps.coverage").exists() and shards.shard_files(tmp_path, "alps")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from instrument.errors import CovatlasError, Finding
+from instrument.errors import CovatlasError, Finding, counted
 from instrument.playback.control import Control
 from instrument.playback.profile import Profile, choose, load_profile
 from instrument.playback.sending import Sending, Sent, send_all
@@ -116,7 +116,7 @@ def _play_untraced(profile: Profile, base_url: str, options: PlayOptions, tick: 
 
 def _line(profile: Profile, runs: tuple[RequestRun, ...], problems: tuple[str, ...]) -> str:
     same = sum(run.ok for run in runs)
-    answered = _count(len(runs), "request") if same == len(runs) else f"{same} of {_count(len(runs), 'request')}"
+    answered = counted(len(runs), "request") if same == len(runs) else f"{same} of {counted(len(runs), 'request')}"
     left_out = [f"{profile.foreign} of other origins"] if profile.foreign else []
     left_out += [f"{profile.unsent} that the app never got"] if profile.unsent else []
     line = f"{profile.slug}: {'failed' if problems else 'passed'}, {answered} answered as recorded"
@@ -130,14 +130,10 @@ def _traced_line(profile: Profile, outcome: Outcome) -> str:
     unwell = sum(job.status != "finished" for job in record.jobs) - expected
     notes = [f"{expected} failed as expected"] if expected else []
     notes += [f"{unwell} not finished"] if unwell else []
-    line += f", {_count(len(record.jobs), 'job')}" + (f" ({', '.join(notes)})" if notes else "")
+    line += f", {counted(len(record.jobs), 'job')}" + (f" ({', '.join(notes)})" if notes else "")
     if done and done.path:
-        line += f", {_count(done.files, 'file')}, {_count(done.lines, 'line')} → {done.path}"
+        line += f", {counted(done.files, 'file')}, {counted(done.lines, 'line')} → {done.path}"
     return line
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextlib.contextmanager
