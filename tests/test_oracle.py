@@ -200,9 +200,9 @@ def test_large_files_are_ordinary_files() -> None:
     )
     assert len(functions) > 530_000
     for text, statements, symbols in ((table, 1, 1), (functions, 22_000, 5_501)):
-        start = time.perf_counter()
+        start = time.process_time()  # of this process: the machine may be busy
         file = read_inventory("p/m.py", "p.m", text.encode(), read_exclude(None))
         lines_of(file.statements)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         assert (file.statements.bit_count(), len(file.symbols)) == (statements, symbols)
         assert seconds < 30, f"{seconds:.1f} s"

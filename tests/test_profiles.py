@@ -208,9 +208,9 @@ def test_damaged_data_is_named_and_the_rest_still_read(tmp_path: Path, kind: str
         ),
         "huge arc": lambda: altered(path, "insert into arc values (1, 1, 1, 9223372036854775807)"),
     }[kind]()
-    start = time.perf_counter()
+    start = time.process_time()
     profile = read(bad, good)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert lines(profile) == {"pkg/a.py": [1]}
     assert profile.head.status == "failed"
     (problem,) = profile.head.problems
