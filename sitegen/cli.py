@@ -167,6 +167,7 @@ _BUILD_OPTIONS = (
     click.option("--branch", default="main", show_default=True, help="The branch that those links name."),
     click.option("--source-prefix", help="From the repository's root to the package directory's parent, as src/."),
     click.option("--clean", is_flag=True, help="Ignore the cache and make everything anew."),
+    click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes. [default: one per core]"),
 )
 
 
@@ -186,16 +187,38 @@ def _build_options(given: dict[str, Any]) -> BuildOptions:
 
 @main.command()
 @_with_build_options
-def build(**given: Any) -> None:
+@click.option("--explain", is_flag=False, flag_value="", metavar="[PAGE]",
+              help="Say why each page, or one, was made or not.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def build(explain: str | None, form: str, **given: Any) -> None:
     """Build the site from source and profile data; only what changed is written."""
-    from sitegen.site import build_site  # first: what is missing without `site` must not be called `play`
+    from sitegen.site import build_site
 
-    from rich.console import Console  # isort: skip
+    report = build_site(_build_options(given), _say)
+    if explain is not None:
+        from sitegen.explain import explained
 
-    options = _build_options(given)
-    with Console(stderr=True).status("Building the site"):  # shows itself on a terminal only
-        report = build_site(options, _say)
+        click.echo(explained(report, explain, form), nl=False)
     _say(f"Built {report}")
+
+
+@main.command()
+@_with_build_options
+def verify(**given: Any) -> None:
+    """Hash every file of the site and of the cache; exit with 1 where one is not what it should be."""
+    from sitegen.upkeep import verify as verify_site
+
+    verify_site(_build_options(given), _say)
+
+
+@main.command()
+@_with_build_options
+@click.option("--max-bytes", type=click.IntRange(min=0), help="Let older builds' results go until it is no larger.")
+def gc(max_bytes: int | None, **given: Any) -> None:
+    """Remove from the cache what the last builds did not use."""
+    from sitegen.upkeep import collect
+
+    _say(str(collect(_build_options(given), max_bytes)))
 
 
 @main.command()

@@ -60,7 +60,9 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     known = {file.path: _known(file, plan.config, press, store) for file in plan.files}
     todo = [file for file in plan.files if (found := known[file.path]) is None or not press.has(found.pages.value)]
     fates: dict[str, Fate] = {}
-    if isinstance(store, DiskStore):  # results come back through the cache, so that processes need send none
+    if (
+        isinstance(store, DiskStore) and press.by_theme is None
+    ):
         made = spread(lambda file: _through(file, plan.config, press, store), todo, jobs)
         for fate, records in made:
             fates.update(fate)
@@ -82,7 +84,7 @@ def _through(
 
 def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> FileKnown | None:
     coverage = store.look(cover, file.inventory, file.recorded)
-    if coverage is None:
+    if coverage is None or press.by_theme is not None:
         return None
     part = store.look(file_part, coverage)
     html = store.look(file_html, coverage)
@@ -117,7 +119,7 @@ def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -
     parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
     shown = tuple(store.call(shown_head, head) for head in plan.heads)
     args = (plan.config, shown, parts, html, *press.look)
-    kept = store.look(page_set, *args)
+    kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
     if kept is None or not kept.readable or not press.has(kept.value):
         matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)

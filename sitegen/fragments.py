@@ -8,7 +8,7 @@ from html import escape
 from sitegen.address import link, profile_path, symbol_path
 from sitegen.model import Cell, FileCoverage, Symbol, SymbolCoverage
 from sitegen.render import plural
-from sitegen.views import WHY, WORDS
+from sitegen.views import WORDS
 
 MATRIX = "matrix/index.html"
 _SOME_PROFILE = profile_path("a")  # every profile's page is as deep
@@ -50,7 +50,7 @@ def _link(symbol: Symbol, coverage: FileCoverage, page: str) -> str:
 
 
 def _chip(certainty: str) -> str:
-    return f'<span class="cv-chip cv-{certainty}" title="{WHY[certainty]}">{WORDS[certainty]}</span>'
+    return f'<span class="cv-chip cv-{certainty}">{WORDS[certainty]}</span>'
 
 
 def _profile_fold(

@@ -25,6 +25,7 @@ SECTIONS = (  # key, title and path of each generated section, in the order of t
 # What renders the same pages from the same files; of any other plugin nobody knows what it reads.
 _PLUGINS = frozenset({"covatlas", "search", "material/search"})
 _UNCERTAIN = re.compile(rb"!ENV|^INHERIT|!!python/object|snippets|^hooks", re.MULTILINE)
+Templates = tuple[tuple[str, str], ...]  # name → text
 _TARGET = re.compile(r"[\w.%~-]+\.(?:html|json|csv)")
 
 
@@ -63,7 +64,7 @@ def read_facts(config: Path, store: Store) -> Known[MkdocsFacts] | None:
     return found if found is not None and found.readable else None
 
 
-def inputs_of(config: Path, folders: tuple[str, ...], site_name: str, templates: Known[Any]) -> Known[FrameInputs]:
+def inputs_of(config: Path, folders: tuple[str, ...], site_name: str, templates: Templates) -> Known[FrameInputs]:
     """Return the inputs, with every file below `folders` (relative to the configuration) hashed."""
     data = config.read_bytes() if config.is_file() else b""
     files: list[tuple[str, str]] = []
@@ -78,7 +79,8 @@ def inputs_of(config: Path, folders: tuple[str, ...], site_name: str, templates:
     words.update(map(unquote, _TARGET.findall(data.decode("utf-8", "replace"))))
     own = tuple((name, digest) for name, digest in files if not os.path.isabs(name))
     rest = tuple(digest for name, digest in files if os.path.isabs(name))
-    found = Known((data, own, rest, site_name, templates, SECTIONS))
+    theme = tuple((name, text) for name, text in templates if name.startswith("theme/"))
+    found = Known((data, own, rest, site_name, theme, SECTIONS))
     return Known(FrameInputs(found.digest, frozenset(words)), found.digest)
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from instrument.errors import CovatlasError
 from instrument.settings import coverage_dir
-from sitegen.engine import make_site
-from sitegen.fingerprint import Known
+from sitegen.engine import make_site, page_set
+from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Shell
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
 from sitegen.pipeline import Plan
@@ -152,7 +152,8 @@ def press_of(
 ) -> Press:
     """Return what pages are made with."""
     renderer = Renderer(dict(prepared.snapshot.templates))
-    return Press(renderer, prepared.templates, frame, shells, present, staging, by_theme)
+    digests = digest(frame.value.shells)
+    return Press(renderer, prepared.templates, frame, digests, shells, present, staging, by_theme)
 
 
 def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
@@ -163,8 +164,15 @@ def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
         made, fates = make_site(plan, press, prepared.store, prepared.options.jobs)
         manifest.update(made)
     if isinstance(prepared.store, DiskStore):
-        prepared.store.flush()
+        prepared.store.flush()  # before the site is touched: a build that is killed now need not start again
     return Outcome(publish_and_remember(prepared.options, manifest, press.present, press.staging), fates, manifest)
+
+
+def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> None:
+    """Remember the manifest that a snapshot and a frame's inputs make, and what the build used."""
+    prepared.store.keep(tuple(sorted(outcome.manifest.items())), page_set, prepared.snapshot, inputs)
+    if isinstance(prepared.store, DiskStore):
+        prepared.store.note_use()
 
 
 def publish_and_remember(

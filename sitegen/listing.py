@@ -49,33 +49,44 @@ class Listing:
 
 
 def listing(coverage: FileCoverage, fragments: Sequence[str]) -> Listing:
-    """Return the shown lines of a file; `fragments` are its highlighted lines (sitegen.highlight)."""
+    """Return the shown lines of a file; `fragments` are its highlighted lines (sitegen.highlight).
+
+    A line's title names the profiles that run it where they are others than those of the executed line above; the
+    first executed line of each symbol has one always.
+    """
     inventory = coverage.inventory
     slugs: dict[int, list[str]] = {}
+    ran = 0
     for slug, executed in coverage.executed:
+        ran |= executed
         for line in lines_of(executed):
             slugs.setdefault(line, []).append(slug)
-    marks = dict.fromkeys(lines_of(inventory.statements), ("lm", "✗", "missing: no profile runs this line"))
+    marks = dict.fromkeys(lines_of(inventory.statements), ("lm", "✗", ""))
     at_import = inventory.statements & ~inventory.symbols[0].body  # of no function: runs when the module is imported
-    marks.update((line, ("li", "✗", "missing: runs at import, which no profile did")) for line in lines_of(at_import))
-    titles: dict[tuple[str, ...], str] = {}
-    for line, found in slugs.items():
-        key = tuple(found)
-        marks[line] = "lx", f"✓{len(found)}", titles.get(key) or titles.setdefault(key, escape(_who(found)))
+    marks.update(dict.fromkeys(lines_of(at_import), ("li", "✗", "")))
+    starts = {_first(ran >> symbol.first) + symbol.first for symbol in inventory.symbols if ran >> symbol.first}
+    above: list[str] = []
+    for line in sorted(slugs):
+        found = slugs[line]
+        named = found != above or line in starts
+        marks[line] = "lx", f"✓{len(found)}", f' title="{escape(_who(found))}"' if named else ""
+        above = found
     for line, first in inventory.multiline:  # the statement's first line carries the mark
         css = marks[first][0] if first in marks else ""
         marks[line] = ("" if css == "li" else css), "", ""
-    marks.update((line, ("le", "–", "excluded from coverage")) for line in lines_of(inventory.excluded))
+    marks.update(dict.fromkeys(lines_of(inventory.excluded), ("le", "–", "")))
     plain = ("", "", "")
     return Listing(tuple(_row(line, text, *marks.get(line, plain)) for line, text in enumerate(fragments, 1)))
 
 
+def _first(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
 def _row(line: int, fragment: str, css: str, mark: str, title: str) -> str:
-    if not mark:
-        css = f' class="{css}"' if css else ""
-        return f'<span id="L{line}"{css}><a href="#L{line}">{line}</a>{fragment}\n</span>'
-    link = f'<a href="#L{line}" title="{title}"><i>{mark}</i>{line}</a>'
-    return f'<span id="L{line}" class="{css}">{link}{fragment}\n</span>'
+    mark = mark and f"<i>{mark}</i>"
+    css = css and f' class="{css}"'
+    return f'<span id="L{line}"{css}><a href="#L{line}"{title}>{mark}{line}</a>{fragment}\n</span>'
 
 
 def _who(slugs: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -41,6 +42,7 @@ from sitegen.generate import (
     present_in,
     press_of,
     publish_and_remember,
+    remember_whole,
     site_name,
 )
 from sitegen.pipeline import Plan, plan_of
@@ -136,6 +138,8 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
     def on_env(self, env: Any, config: MkDocsConfig, files: Files) -> Any:
         """Keep what the shells are rendered with."""
         assert self._nav is not None
+        env.globals["covatlas_styles"] = _styles(config)
+        env.globals["covatlas_palettes"] = _palettes(config)
         self._theme = Theme(env, self._nav, config)
         return env
 
@@ -178,12 +182,16 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         whole = [(*key, shell) for key, shell in shells.items() if shell is not None]
         frame = Known(Frame(files, tuple(whole)))
         data = Path(config.config_file_path).read_bytes() if config.config_file_path else b""
-        if len(whole) == len(shells) and repeatable(config, data):
+        again = len(whole) == len(shells) and repeatable(config, data)
+        if again:
             facts = MkdocsFacts(_folders(config), config.repo_url or "")
             prepared.store.keep(facts, mkdocs_facts, data)
             prepared.store.keep(frame.value, mkdocs_frame, self._inputs.value.digest, self._mentioned)
-        press = press_of(prepared, frame, shells, present, self._staging, self._theme.render_bytes)
-        return finish(prepared, self._plan, press)
+        press = press_of(prepared, frame, shells, present, self._staging, None if again else self._theme.render_bytes)
+        outcome = finish(prepared, self._plan, press)
+        if press.by_theme is None:
+            remember_whole(prepared, self._inputs, outcome)
+        return outcome
 
     def on_build_error(self, error: Exception) -> None:
         """Leave no staging folder behind; the published site is as it was."""
@@ -241,7 +249,7 @@ def _folders(config: MkDocsConfig) -> tuple[str, ...]:
 def _frame_inputs(config: MkDocsConfig, prepared: Prepared) -> Known[FrameInputs]:
     path = Path(config.config_file_path) if config.config_file_path else Path("mkdocs.yml")
     own = path.name == "mkdocs.yml" and path.parent.absolute() == Path().absolute()
-    return inputs_of(path, _folders(config), site_name(prepared.options, own), prepared.templates)
+    return inputs_of(path, _folders(config), site_name(prepared.options, own), prepared.snapshot.templates)
 
 
 def _digests(folder: Path) -> tuple[tuple[str, str], ...]:
@@ -253,3 +261,30 @@ def _digests(folder: Path) -> tuple[tuple[str, str], ...]:
             if path.is_file()
         )
     )
+
+
+def _styles(config: MkDocsConfig) -> list[str]:
+    """Return the addresses of the theme's style sheets, whose names hold their digests."""
+    found = []
+    for name in ("main", "palette"):
+        sheets = [
+            sheet for folder in config.theme.dirs for sheet in Path(folder).glob(f"assets/stylesheets/{name}.*.css")
+        ]
+        found += [f"assets/stylesheets/{sheet.name}" for sheet in sheets[:1]]
+    return found
+
+
+def _palettes(config: MkDocsConfig) -> str:
+    """Return the theme's palettes as JSON for a script: the colours of each, and what its switch says."""
+    palettes = config.theme.get("palette") or []
+    made = [
+        {
+            "media": item.get("media", ""),
+            "scheme": item.get("scheme", "default"),
+            "primary": item.get("primary", "indigo"),
+            "accent": item.get("accent", "indigo"),
+            "title": (item.get("toggle") or {}).get("name", ""),
+        }
+        for item in (palettes if isinstance(palettes, list) else [])
+    ]
+    return json.dumps(made, separators=(",", ":")).replace("<", "\\u003c")

@@ -28,6 +28,7 @@ class Press:
     renderer: Renderer
     templates: Known[tuple[tuple[str, str], ...]]
     frame: Known[Frame]
+    shell_digests: str
     shells: Mapping[tuple[str, int], Shell | None]
     present: Mapping[str, str]
     staging: Path
@@ -36,7 +37,7 @@ class Press:
     @property
     def look(self) -> tuple[object, ...]:
         """Return what every page depends on besides its sheet."""
-        return self.templates, self.frame
+        return self.templates, self.shell_digests
 
     def make(self, sheets: Iterable[Sheet], store: Store) -> tuple[Paths, dict[str, Fate]]:
         """Make pages and stage those that differ from the site's; return their digests and what happened to each."""

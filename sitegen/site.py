@@ -10,6 +10,7 @@ from pathlib import Path
 
 from instrument.errors import CovatlasError
 from sitegen.engine import page_paths, page_set
+from sitegen.explain import causes_of
 from sitegen.frames import config_file, inputs_of, known_frame, read_facts
 from sitegen.generate import (
     BuildOptions,
@@ -23,6 +24,7 @@ from sitegen.generate import (
     present_in,
     press_of,
     publish_and_remember,
+    remember_whole,
     site_name,
 )
 from sitegen.pipeline import plan_of
@@ -43,6 +45,8 @@ class BuildReport:
     fates: Mapping[str, Fate]
     written: tuple[str, ...]
     deleted: tuple[str, ...]
+    paths: tuple[str, ...]
+    causes: tuple[str, ...]  # inputs that changed since the last build, in words
 
     @property
     def made(self) -> int:
@@ -71,7 +75,8 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     changed = len(outcome.published.written) + len(outcome.published.deleted)
     return BuildReport(
         pages, changed, time.monotonic() - start, options.site_dir, outcome.fates,
-        outcome.published.written, outcome.published.deleted,
+        outcome.published.written, outcome.published.deleted, outcome.published.paths,
+        causes_of(prepared) if outcome.fates or changed else (),
     )  # fmt: skip
 
 
@@ -83,10 +88,9 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
     if facts is None:
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
-    inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.templates)
+    inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
     present = present_in(options)
-    whole = (prepared.snapshot, inputs)
-    kept = store.look(page_set, *whole)
+    kept = store.look(page_set, prepared.snapshot, inputs)
     if kept is not None and kept.readable and all(present.get(path) == found for path, found in kept.value):
         manifest = dict(kept.value)
         return Outcome(publish_and_remember(options, manifest, present, Path()), {}, manifest)
@@ -100,8 +104,7 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
         outcome = finish(prepared, plan, press_of(prepared, frame, shells, present, staging))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    store.keep(tuple(sorted(outcome.manifest.items())), page_set, *whole)
-    store.flush()
+    remember_whole(prepared, inputs, outcome)
     return outcome
 
 

@@ -8,6 +8,7 @@ looked at, and a result that is found is not read until somebody asks for its va
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ _LIBRARIES = (
     "coverage", "jinja2", "markdown", "markupsafe", "mkdocs", "mkdocs-material", "orjson", "pygments",
     "pymdown-extensions", "pyyaml",
 )  # fmt: skip
+KEPT_LISTS = 4
 _RUNTIME = ("errors.py", "record.py", "slug.py")  # the modules of `instrument` that the generator computes with
 
 
@@ -119,14 +121,14 @@ class DiskStore:
 
     def __init__(self, path: Path, toolchain: str, say: Callable[[str], None] = _to_stderr) -> None:
         self._path = path
-        self._toolchain = toolchain
+        self.toolchain = toolchain
         self._say = say
         self._writable = True
         self.index = Index(path / "index")
 
     def call(self, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Return `stage(*args)`, known from an earlier build or run and written."""
-        key = fingerprint(self._toolchain, stage, args)
+        key = fingerprint(self.toolchain, stage, args)
         found = self.index.get(key)
         if found is not None:
             return Known(digest=found, load=partial(self._load, found, stage, args))
@@ -141,19 +143,19 @@ class DiskStore:
 
     def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
         """Return `stage(*args)` if it is known from an earlier build."""
-        found = self.index.get(fingerprint(self._toolchain, stage, args))
+        found = self.index.get(fingerprint(self.toolchain, stage, args))
         return Known(digest=found, load=partial(self._load, found, stage, args)) if found is not None else None
 
     def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Take `value` for the result of `stage(*args)` and write it."""
         known = Known(value)
         self._write(known)
-        self.index.put(fingerprint(self._toolchain, stage, args), known.digest)
+        self.index.put(fingerprint(self.toolchain, stage, args), known.digest)
         return known
 
     def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
         """Return the digest noted for a stage and arguments, or note `found` as that."""
-        key = fingerprint(self._toolchain, stage, args)
+        key = fingerprint(self.toolchain, stage, args)
         if found is not None:
             self.index.put(key, found)
         return self.index.get(key)
@@ -161,6 +163,24 @@ class DiskStore:
     def flush(self) -> None:
         """Write down what was added; until then a killed build forgets it."""
         self._guarded(self.index.flush)
+
+    def note_use(self) -> None:
+        """Write down which records this build used, for `covatlas gc`, and flush; the lists of older builds go."""
+        self.flush()
+        folder = self._path / "used"
+        data = b"".join(map(bytes.fromhex, sorted(self.index.used)))
+
+        def write() -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            lists = sorted(folder.glob("[0-9]*"))
+            number = int(lists[-1].name) + 1 if lists else 0
+            temporary = folder / f".{os.getpid()}.tmp"
+            temporary.write_bytes(data)
+            os.replace(temporary, folder / f"{number:08}")
+            for old in lists[:-KEPT_LISTS]:
+                old.unlink(missing_ok=True)
+
+        self._guarded(write)
 
     def _load(self, found: str, stage: Callable[..., Result], args: tuple[object, ...]) -> Result:
         kept, value = read_entry(self._path, found)

@@ -12,6 +12,7 @@ from sitegen.model import FileCoverage, SiteConfig, Symbol, SymbolCoverage
 from sitegen.views import Lookup, State, Tally, state, tally, union
 
 Link = tuple[str, str]  # href, text
+LONG = 300  # lines; a longer module folds its members, which have pages of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class SymbolView:
     after: Link | None
     members: tuple[MemberRow, ...]
     member_tally: Tally | None
+    folded: bool
     rows: str
     source_link: str
     problem: str | None
@@ -75,7 +77,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
         page = symbol_path(symbol.id, symbol.kind)
         first = 1 if module else symbol.first
         last = len(lines.rows) if module else min(symbol.last, len(lines.rows))
-        folds = _folds(symbol, page, lookup) if symbol.kind == "class" else []
+        folds = _folds(symbol, page, lookup) if symbol.kind == "class" or (module and last > LONG) else []
         before, after = _neighbours(symbol, page, lookup)
         yield SymbolView(
             page=page,
@@ -96,6 +98,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
             after=after,
             members=tuple(_members(symbol, page, executed, lookup)),
             member_tally=tally(_inside(symbol, lookup)) if module else None,
+            folded=bool(folds),
             rows=lines.folded(first, last, folds),
             source_link=source_link(config, file.inventory.path, first, last),
             problem=file.inventory.problem if module else None,

@@ -46,6 +46,41 @@
     input.closest("label").hidden = false;
   }
 
+  // The colours of a generated page; stored as Material stores them, so that hand-written pages agree.
+  function palette(button) {
+    const key = `${new URL(cvBase, location).pathname}.__palette`;
+    let index = 0;
+    try {
+      index = JSON.parse(localStorage.getItem(key))?.index ?? 0;
+    } catch {}
+    const show = () => (button.title = button.ariaLabel = cvPalettes[index].title || "Switch colours");
+    button.addEventListener("click", () => {
+      index = (index + 1) % cvPalettes.length;
+      const { title, ...color } = cvPalettes[index];
+      try {
+        localStorage.setItem(key, JSON.stringify({ index, color }));
+      } catch {}
+      const system = color.media === "(prefers-color-scheme)";
+      const chosen = (system && cvPalettes.find((p) => p.media !== color.media && matchMedia(p.media).matches)) || color;
+      for (const part of ["scheme", "primary", "accent"]) {
+        document.body.setAttribute(`data-md-color-${part}`, chosen[part]);
+      }
+      show();
+    });
+    show();
+    button.hidden = false;
+  }
+
+  // A line's title names its profiles; the lines below with the same ones leave it out.
+  function titles(source) {
+    let title = "";
+    for (const line of source.querySelectorAll(".lx > a:first-child")) {
+      if (line.querySelector("i")) line.title = title = line.title || title;
+    }
+  }
+
+  document.querySelectorAll(".cv-theme").forEach(palette);
+  document.querySelectorAll(".cv-src").forEach(titles);
   document.querySelectorAll("[data-covatlas-filter]").forEach(filter);
   if (build && known && location.protocol !== "file:") {
     fetch(`${base}data/build.json`).then((answer) => answer.json()).then(fill, () => {});

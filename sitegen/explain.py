@@ -1,0 +1,82 @@
+"""What `covatlas build --explain` prints: why each page was made, put back or left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from instrument.errors import CovatlasError
+from sitegen.fingerprint import digest
+from sitegen.generate import Prepared
+from sitegen.statcache import memory_of
+from sitegen.store import DiskStore
+
+if TYPE_CHECKING:
+    from sitegen.site import BuildReport
+
+REASONS = {
+    "made": "rendered: what it shows, its template or the theme's shell changed",
+    "restored": "rendered: the published file was missing or had been changed",
+    "same": "not rendered: an input of its file changed, but nothing that it shows",
+    "deleted": "deleted: its symbol, profile or document is gone",
+    "written": "written: its bytes changed",
+    "left": "not rendered: no input that could reach it changed",
+}
+
+
+def explained(report: BuildReport, page: str, form: str) -> str:
+    """Return a line per page, or of `page` alone: path, word and reason, or the same as JSON.
+
+    Pages that nothing could reach are named only when asked for. Raises CovatlasError for a page that the site lacks.
+    """
+    words: dict[str, str] = dict.fromkeys(report.written, "written") | dict(report.fates)
+    words |= dict.fromkeys(report.deleted, "deleted")
+    if page:
+        if page not in words and page not in report.paths:
+            raise CovatlasError(f"the site has no {page!r}; name a path below it, as symbols/pkg.module.name.html")
+        words = {page: words.get(page, "left")}
+    rows = [{"page": path, "fate": words[path], "reason": _reason(words[path], path, report)} for path in sorted(words)]
+    if form == "json":
+        return json.dumps({"schema": 1, "pages": rows, "causes": list(report.causes)}, indent=1) + "\n"
+    lines = [f"cause: {cause}" for cause in report.causes]
+    lines += [f"{row['fate']:9}{row['page']}: {row['reason']}" for row in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _reason(word: str, path: str, report: BuildReport) -> str:
+    if word == "made" and path not in report.written:
+        return "rendered: its bytes were not known, and are the same"
+    return REASONS[word]
+
+
+def causes_of(prepared: Prepared) -> tuple[str, ...]:
+    """Return which inputs differ from those of the last build of this site, and remember them for the next."""
+    memory = memory_of(prepared.options.cache_dir, prepared.options.site_dir).with_suffix(".inputs")
+    now = _inputs(prepared)
+    try:
+        before = json.loads(memory.read_bytes())
+        causes = tuple(
+            f"{name} {'is new' if name not in before else 'is gone' if name not in now else 'changed'}"
+            for name in sorted(now.keys() | before.keys())
+            if now.get(name) != before.get(name)
+        )
+    except (OSError, ValueError, AttributeError):
+        causes = ("there is no earlier build of this site in the cache",)
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(now))
+    except OSError:
+        pass  # the next build can only say less
+    return causes
+
+
+def _inputs(prepared: Prepared) -> dict[str, str]:
+    snapshot = prepared.snapshot
+    found = {f"source {source.path}": digest(source.data) for source in snapshot.sources}
+    found |= {f"profile {profile.slug}": digest(profile) for profile in snapshot.profiles}
+    found |= {f"template {name}": digest(text) for name, text in snapshot.templates}
+    found["configuration"] = digest((snapshot.config, snapshot.exclude))
+    found["commit"] = digest(snapshot.commit)
+    if isinstance(prepared.store, DiskStore):
+        found["Covatlas, Python or a library"] = prepared.store.toolchain
+    return found
