@@ -63,6 +63,7 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     if (
         isinstance(store, DiskStore) and press.by_theme is None
     ):
+        store.flush()
         made = spread(lambda file: _through(file, plan.config, press, store), todo, jobs)
         for fate, records in made:
             fates.update(fate)
@@ -78,7 +79,6 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
 def _through(
     file: FilePlan, config: SiteConfig, press: Press, store: DiskStore
 ) -> tuple[dict[str, Fate], list[tuple[str, str]]]:
-    store.index.drain()  # what a forked process has from its parent, the parent has
     return _make(file, config, press, store)[1], store.index.drain()
 
 
