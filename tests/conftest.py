@@ -1,4 +1,4 @@
-"""Fixtures that start real parts, one each for the session: a Redis and a browser."""
+"""Fixtures that start real parts: a Redis for the session, a browser for a module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from examples.record import FLAGS, browser_path
 from examples.stack import redis_binary
 
 
-@pytest.fixture(scope="session")
+# For a module only: Playwright leaves an event loop running on this thread, and no other can be run beside it.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium; where there is none its tests are skipped, in CI they fail."""
     if browser_path() is None and not os.environ.get("COVATLAS_REQUIRE_BROWSER"):
