@@ -231,9 +231,10 @@ def shared_pooled():
 
 @case("blocks")
 def thread_pool_with_cancelled_futures():
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(blocks, go)
+        pool.submit(blocks, begun, go)
+        assert begun.wait(20)  # or the shutdown would cancel it too
         waiting = [pool.submit(cancelled) for _ in range(3)]
         assert waiting[0].cancel()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -241,7 +242,8 @@ def thread_pool_with_cancelled_futures():
     assert all(future.cancelled() for future in waiting)
 
 
-def blocks(go):
+def blocks(begun, go):
+    begun.set()
     assert go.wait(20)
 
 
