@@ -1,7 +1,7 @@
 # make site   play the sample app's profiles and publish their map into site/
 # make serve  show it on http://127.0.0.1:8000
 # make test   pass the tests
-# make bench  measure what tracing costs
+# make bench  measure what tracing and building cost
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
@@ -42,6 +42,7 @@ test-all:
 # Ratios with their noise; another interpreter: make bench PYTHON=python3.13 VENV=.venv-3.13
 bench: $(INSTALLED)
 	@$(BIN)/python -m tests.bench.tracing
+	@$(BIN)/python -m tests.bench.site
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,13 +10,14 @@ from sitegen import data
 from sitegen.address import profile_data_path, profile_path, symbol_path
 from sitegen.fingerprint import Known
 from sitegen.fragments import FileHtml, file_html
+from sitegen.frame import Paths, page_set
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Atlas, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
 from sitegen.pages import Whole, symbol_sheet, whole_sheets
 from sitegen.parallel import spread
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
 from sitegen.pipeline import FilePlan, Plan, cover
-from sitegen.press import Fate, Paths, Press
+from sitegen.press import Fate, Press
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 
@@ -60,9 +61,7 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     known = {file.path: _known(file, plan.config, press, store) for file in plan.files}
     todo = [file for file in plan.files if (found := known[file.path]) is None or not press.has(found.pages.value)]
     fates: dict[str, Fate] = {}
-    if (
-        isinstance(store, DiskStore) and press.by_theme is None
-    ):
+    if isinstance(store, DiskStore) and press.by_theme is None:
         store.flush()
         made = spread(lambda file: _through(file, plan.config, press, store), todo, jobs)
         for fate, records in made:
@@ -105,11 +104,6 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
         text=store.call(file_text, coverage),
         pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
     ), fates
-
-
-def page_set(*args: object) -> Paths:
-    """Stand for the pages of one file, or of all files together, in the cache; their bytes are in the site."""
-    raise NotImplementedError
 
 
 # ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────

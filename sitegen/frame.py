@@ -9,6 +9,7 @@ from instrument.errors import CovatlasError
 from sitegen.address import url_of
 from sitegen.model import Page
 
+Paths = tuple[tuple[str, str], ...]  # path → sha256 of its bytes
 # Letters and digits only: no filter of a theme changes them, and no page holds them by chance.
 MARK = "zqCovatlas7f3aZq"
 
@@ -58,3 +59,8 @@ def encode_page(text: str) -> bytes:
 def section_of(path: str) -> str:
     """Return the section of a page path: its first folder, `home` for a page at the root."""
     return path.split("/")[0] if "/" in path else "home"
+
+
+def page_set(*args: object) -> Paths:
+    """Stand for the pages of one file, or of all files together, in the cache; their bytes are in the site."""
+    raise NotImplementedError

@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from instrument.errors import CovatlasError
 from instrument.settings import coverage_dir
-from sitegen.engine import make_site, page_set
 from sitegen.fingerprint import Known, digest
-from sitegen.frame import Frame, Shell
+from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
-from sitegen.pipeline import Plan
-from sitegen.press import Fate, Press
 from sitegen.publish import TOKEN, Published, publish
-from sitegen.render import Renderer
 from sitegen.snapshot import SnapshotOptions, read_snapshot
 from sitegen.statcache import look_at, memory_of, save
 from sitegen.store import DiskStore, NullStore, Store, toolchain
+
+if TYPE_CHECKING:
+    from sitegen.pipeline import Plan
+    from sitegen.press import Fate, Press
 
 COVERAGE_CONFIG = "coverage.profile-playback.ini"
 ASSETS = ("covatlas.css", "covatlas.js")
@@ -151,6 +151,9 @@ def press_of(
     by_theme: Callable[[Page], bytes] | None = None,
 ) -> Press:
     """Return what pages are made with."""
+    from sitegen.press import Press
+    from sitegen.render import Renderer
+
     renderer = Renderer(dict(prepared.snapshot.templates))
     digests = digest(frame.value.shells)
     return Press(renderer, prepared.templates, frame, digests, shells, present, staging, by_theme)
@@ -158,6 +161,8 @@ def press_of(
 
 def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
     """Make the generated files, publish them beside the frame's, and remember the site's files."""
+    from sitegen.engine import make_site
+
     manifest = dict(press.frame.value.files)
     fates: dict[str, Fate] = {}
     if plan is not None:

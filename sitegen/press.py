@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from sitegen.fingerprint import Known, digest
-from sitegen.frame import Frame, Shell, section_of
+from sitegen.frame import Frame, Paths, Shell, section_of
 from sitegen.model import Page
 from sitegen.render import Renderer, Sheet
 from sitegen.store import Store
 
 Fate = Literal["same", "made", "restored"]  # unchanged, unknown until now, known but missing or different in the site
-Paths = tuple[tuple[str, str], ...]  # path → sha256 of its bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,11 @@ def _shell_digest(shell: Shell | None) -> str:
 
 def stage(staging: Path, path: str, data: bytes) -> None:
     """Write a file below the staging folder."""
-    target = staging / path
+    target = f"{staging}/{path}"
     try:
-        target.write_bytes(data)
+        file = open(target, "wb", buffering=0)
     except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        file = open(target, "wb", buffering=0)
+    with file:
+        file.write(data)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instrument.errors import CovatlasError
-from sitegen.engine import page_paths, page_set
 from sitegen.explain import causes_of
+from sitegen.frame import page_set
 from sitegen.frames import config_file, inputs_of, known_frame, read_facts
 from sitegen.generate import (
     BuildOptions,
@@ -27,8 +28,9 @@ from sitegen.generate import (
     remember_whole,
     site_name,
 )
-from sitegen.pipeline import plan_of
-from sitegen.press import Fate
+
+if TYPE_CHECKING:
+    from sitegen.press import Fate
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
     if kept is not None and kept.readable and all(present.get(path) == found for path, found in kept.value):
         manifest = dict(kept.value)
         return Outcome(publish_and_remember(options, manifest, present, Path()), {}, manifest)
+    from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
+    from sitegen.pipeline import plan_of
+
     plan = plan_of(prepared.snapshot, store)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
     if frame is None or any(present.get(path) != found for path, found in frame.value.files):
