@@ -92,9 +92,9 @@ def stage(staging: Path, path: str, data: bytes) -> None:
     """Write a file below the staging folder."""
     target = f"{staging}/{path}"
     try:
-        file = open(target, "wb", buffering=0)
+        file = open(target, "wb", buffering=0)  # noqa: SIM115
     except FileNotFoundError:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        file = open(target, "wb", buffering=0)
+        file = open(target, "wb", buffering=0)  # noqa: SIM115
     with file:
         file.write(data)
