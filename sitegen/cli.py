@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,13 @@ def _coverage_dir(value: str | None) -> Path:
     from instrument.settings import coverage_dir
 
     return Path(value) if value else coverage_dir()
+
+
+def _needs(*packages: str) -> None:
+    """Raise ModuleNotFoundError now for a package that is imported only where a page must be rendered."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def _say(message: str) -> None:
@@ -194,6 +202,7 @@ def build(explain: str | None, form: str, **given: Any) -> None:
     """Build the site from source and profile data; only what changed is written."""
     from sitegen.site import build_site
 
+    _needs("jinja2", "mkdocs")
     report = build_site(_build_options(given), _say)
     if explain is not None:
         from sitegen.explain import explained
