@@ -68,9 +68,9 @@ class ProfileView:
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
-    """Profiles × modules: (module, symbols, covered per profile), and the HTML of each module's symbols."""
+    """Profiles (slug, trouble) × modules (module, symbols, covered per profile), and the HTML of each's symbols."""
 
-    profiles: tuple[ProfileRow, ...]
+    profiles: tuple[tuple[str, str | None], ...]
     modules: tuple[tuple[str, int, tuple[int, ...]], ...]
     folds: tuple[str, ...]
 
@@ -169,7 +169,8 @@ def _matrix(whole: Whole, profiles: tuple[ProfileRow, ...], html: Sequence[FileH
         covered = {slug: len(indexes) for slug, indexes in zip(part.matrix.profiles, part.matrix.covered, strict=True)}
         counts = tuple(covered.get(slug, 0) for slug in whole.matrix.profiles)
         modules.append((part.row.module, part.row.tally.total, counts))
-    view = MatrixView(profiles, tuple(modules), tuple(file.matrix for file in html if file.matrix))
+    columns = tuple((row.head.slug, row.trouble) for row in profiles)
+    view = MatrixView(columns, tuple(modules), tuple(file.matrix for file in html if file.matrix))
     return Sheet("matrix.html", MATRIX, "Matrix", "Which profiles run which modules and symbols", view)
 
 
