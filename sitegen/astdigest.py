@@ -1,4 +1,4 @@
-"""Definition → digest of what it says: comments, blank lines, layout and moved lines do not change it.
+"""Definition → digest of what it says: comments, blank lines, layout, moved lines and its own name do not change it.
 
 The walk over the syntax tree is our own, because what `ast.dump` and `ast.unparse` print differs between versions of
 CPython. For source that CPython 3.11 to 3.13 all parse, the digests are the same on each.
@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-_VERSION = "covatlas syntax 1"
+_VERSION = "covatlas syntax 2"
 _Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Every way to go on from a place: a branch more each.
 _DECISIONS = (
@@ -71,6 +71,7 @@ def read_facts(tree: ast.Module) -> Facts:
             if kind in _DECISIONS:
                 lines.append(_line(node))
             if kind in _Definition:
+                out.append(f"n{len(node.name)}:{node.name}")  # said by what is around it, so that a renamed one is known
                 outer.append((node, out, lines))
                 out, lines = [], []
                 todo.append(_END)
@@ -87,7 +88,8 @@ def _push(node: ast.AST, out: list[str], todo: list[Any]) -> None:
     kind = node.__class__
     known = _FIELDS.get(kind)
     if known is None:
-        names = tuple(reversed([name for name in kind._fields if name not in _LEFT_OUT]))
+        left_out = _LEFT_OUT | {"name"} if kind in _Definition else _LEFT_OUT
+        names = tuple(reversed([name for name in kind._fields if name not in left_out]))
         known = _FIELDS[kind] = f"({kind.__name__}", names
     out.append(known[0])
     for name in known[1]:

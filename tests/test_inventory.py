@@ -239,6 +239,14 @@ def test_what_a_function_says_changes_its_digest_and_its_modules(source: str) ->
     assert ours["m"] != before["m"]
 
 
+def test_a_renamed_definition_keeps_its_digest_and_what_is_around_it_does_not() -> None:
+    before = digests("class A:\n    def one(self):\n        return 1\n")
+    after = digests("class A:\n    def two(self):\n        return 1\n")
+    assert before["one"] == after["two"]
+    assert before["A"] != after["A"] and before["m"] != after["m"]
+    assert before["A"] == digests("class B:\n    def one(self):\n        return 1\n")["B"]
+
+
 def test_a_digest_tells_names_texts_and_nesting_apart() -> None:
     bodies = ("x = 'ab', 'c'", "x = 'a', 'bc'", "x = ab, c", "x = ('ab', ('c',))", "x = b'ab', 'c'", "x = f'{ab}', 'c'",
               "x = f'{ab!r}', 'c'", "x = f'{ab:c}', 'c'", "x, y = ab, c", "x = 'ab' 'c'", "x = -1", "x = 1j",
