@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bdb
+import gc
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from types import BuiltinFunctionType, MemberDescriptorType
 
@@ -247,6 +249,41 @@ def test_code_on_a_traced_stack_is_not_parked() -> None:
         first = engine_cases.loop_over.__code__.co_firstlineno
         assert lines == {FILE: {first + number for number in (1, 2, 3, 4, 6, 7)}}
     finally:
+        shut(made)
+
+
+@needs_monitoring
+def test_looking_at_the_threads_keeps_nothing_of_theirs() -> None:
+    """What a thread has in its locals dies with its call, not when the garbage collector comes by."""
+    made = engines.choose("sysmon", decide)
+    idle: Lines = {}
+    inside, go = threading.Event(), threading.Event()
+    kept = []
+
+    class Local:
+        pass
+
+    def bystander() -> None:
+        mine = Local()
+        kept.append(weakref.ref(mine))
+        inside.set()
+        go.wait(10)
+
+    gc.disable()
+    try:
+        thread = threading.Thread(target=bystander)
+        thread.start()
+        inside.wait(10)
+        made.open(idle)
+        for _ in range(40):
+            case()
+        assert made._parking.parked, "so it looked"  # type: ignore[attr-defined]
+        go.set()
+        thread.join()
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+        made.close(idle)
         shut(made)
 
 

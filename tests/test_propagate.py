@@ -79,6 +79,7 @@ class App:
     base: str
     directory: Path
     log: Path
+    process: subprocess.Popen[bytes]
 
     def get(self, path: str, slug: str | None = None, request: str = "") -> requests.Response:
         headers = {} if slug is None else {"X-Profile-Trace": slug, "X-Profile-Request": request}
@@ -124,7 +125,7 @@ def serving(tmp_path: Path, **env: str) -> Iterator[App]:
         )  # fmt: skip
     assert process.stdout is not None
     try:
-        yield App(f"http://127.0.0.1:{int(process.stdout.readline())}", tmp_path / "data", log)
+        yield App(f"http://127.0.0.1:{int(process.stdout.readline())}", tmp_path / "data", log, process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # with the workers of its pools
         process.wait(20)
@@ -148,6 +149,9 @@ def test_every_case_has_exactly_its_own_lines(engine: str, tmp_path: Path) -> No
 
     def client(slug: str | None, order: list[str]) -> None:
         for name in order:
+            if app.process.poll() is not None:  # the workers of its pools still hold the port and answer nobody
+                errors.append(f"{name}: the server died with {app.process.returncode}")
+                return
             try:
                 answer = app.get(f"/spread/{name}", slug, f"r-{name}")
                 if answer.status_code != 200:

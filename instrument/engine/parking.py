@@ -159,6 +159,9 @@ class Parking:
     def _needed(self, code: CodeType, lines: Lines | None) -> bool:
         """Return whether a thread that traces into other lines is, or may be, running the code."""
         tops = sys._current_frames()
+        # Our own frame holds `tops`: in it, that would be a cycle, and the locals of every thread's frames would live
+        # on until the garbage collector comes by (before CPython 3.12.7 it crashes on some, as multiprocessing's).
+        tops.pop(threading.get_ident(), None)
         for ident, (theirs, bottom) in list(self._inside.items()):
             if theirs is not None and theirs is lines:
                 continue

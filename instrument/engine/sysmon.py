@@ -112,6 +112,7 @@ class SysmonEngine:
             sys.monitoring.set_local_events(self.tool, code, 0)
         sys.monitoring.free_tool_id(self.tool)
         self._parking.shut()
+        sys.monitoring.restart_events()  # or what we disabled stays so for the next one that takes the id
 
     def _make_line(self) -> Callable[[CodeType, int], Any]:
         thread, paths, dirty, disable = self._thread, self._paths, self._dirty, sys.monitoring.DISABLE
