@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 
 from sitegen import data
 from sitegen.address import profile_data_path, profile_path, symbol_path
+from sitegen.cells import PATH as CELLS
+from sitegen.cells import cells_artifact
 from sitegen.fingerprint import Known
 from sitegen.fragments import FileHtml, file_html
 from sitegen.frame import Paths, page_set
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Atlas, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
+from sitegen.names import NAMES, PLACES
 from sitegen.pages import Whole, symbol_sheet, whole_sheets
 from sitegen.parallel import spread
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
@@ -46,7 +49,13 @@ def page_paths(plan: Plan, store: Store) -> list[str]:
     symbols = [symbol for file in plan.files for symbol in store.call(symbol_paths, file.inventory).value]
     own = [path for slug in plan.slugs for path in (profile_path(slug), profile_data_path(slug))]
     sections = ["index.html", "matrix/index.html", "gaps/index.html", "overlap/index.html"]
-    return symbols + own + sections + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]
+    return (
+        symbols
+        + own
+        + sections
+        + [CELLS]
+        + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]
+    )
 
 
 def symbol_paths(file: FileInventory) -> tuple[str, ...]:
@@ -149,7 +158,8 @@ def _twins(
         return kept.value
     matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
     heads = tuple(head.value for head in plan.heads)
-    frames = data.data_artifacts(Atlas(plan.config, (), heads, matrix.value, gaps.value), plan.commit)
+    frames = list(data.data_artifacts(Atlas(plan.config, (), heads, matrix.value, gaps.value), plan.commit))
+    frames.append(cells_artifact([(head.slug, head.status) for head in heads], [part.value.cells for part in parts]))
     ran = _texts_of(plan, texts)
     paths = []
     for frame in frames:
@@ -166,23 +176,20 @@ def _twins(
 
 
 def _texts_of(plan: Plan, texts: Sequence[Known[FileText]]) -> dict[str, tuple[tuple[Known[FileText], ...], str]]:
-    """Return, for each twin that lists files, the shares of the files that it may list, and the slug ("" for all)."""
+    """Return, for each twin that lists files, the shares of the files that it may list, and whose it is (path, slug)."""
     ran: dict[str, list[Known[FileText]]] = {slug: [] for slug in plan.slugs}
     for file, text in zip(plan.files, texts, strict=True):
         for slug, *_ in file.recorded:
             ran[slug].append(text)
     found = {profile_data_path(slug): (tuple(own), slug) for slug, own in ran.items()}
-    return {INVENTORY: (tuple(texts), ""), **found}
+    return {path: (tuple(texts), path) for path in (INVENTORY, NAMES, PLACES)} | found
 
 
 def joined(frame: Artifact, used: tuple[tuple[Known[FileText], ...], str]) -> bytes:
     """Return a twin's bytes: its frame with the shares of files."""
-    texts, slug = used
+    texts, wanted = used
     shares = [
-        members
-        for text in texts
-        for owner, members in ((("", text.value.inventory),) if not slug else text.value.profiles)
-        if owner == slug
+        members for text in texts for owner, members in (*text.value.whole, *text.value.profiles) if owner == wanted
     ]
     return join_document(frame.data, shares)
 

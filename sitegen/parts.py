@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import orjson
 
 from sitegen import data
+from sitegen.cells import FileCells, file_cells
 from sitegen.matrix import build_matrix, find_gaps, sort_gaps
 from sitegen.model import FileCoverage, Gap, Gaps, Inventory, Kind, Matrix, ProfileHead, Summary
+from sitegen.names import names_artifact, places_artifact
 from sitegen.views import ModuleRow, module_row
 
 _NOTHING = Summary(0, 0, 0, 0, 0, 0, 0.0)
@@ -29,13 +31,14 @@ class FilePart:
     symbols: tuple[tuple[str, Kind], ...]
     matrix: Matrix
     gaps: Gaps
+    cells: FileCells
 
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """A file's share of the machine-readable twins: of the inventory, and per slug of the profile's."""
+    """A file's share of the machine-readable twins: (path, members) of those with all files, (slug, members)."""
 
-    inventory: Members
+    whole: tuple[tuple[str, Members], ...]
     profiles: tuple[tuple[str, Members], ...]
 
 
@@ -48,6 +51,7 @@ def file_part(coverage: FileCoverage) -> FilePart:
         symbols=tuple((item.symbol.id, item.symbol.kind) for item in coverage.symbols),
         matrix=build_matrix(slugs, (coverage,)),
         gaps=find_gaps((coverage,)),
+        cells=file_cells(coverage),
     )
 
 
@@ -57,8 +61,9 @@ def file_text(coverage: FileCoverage) -> FileText:
     for slug, _ in coverage.executed:
         head = ProfileHead(slug, "", "", "unknown", None, None, None, 0, (), (), ())
         profiles.append((slug, _members(data.profile_artifact(head, _NOTHING, (coverage,)).data)))
-    whole = data.inventory_artifact(Inventory((coverage.inventory,))).data
-    return FileText(_members(whole), tuple(profiles))
+    own = (coverage.inventory,)
+    whole = (data.inventory_artifact(Inventory(own)), names_artifact(own, ()), places_artifact(own))
+    return FileText(tuple((twin.path, _members(twin.data)) for twin in whole), tuple(profiles))
 
 
 def _members(document: bytes) -> Members:
