@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from sitegen.press import Fate, Press
 
 COVERAGE_CONFIG = "coverage.profile-playback.ini"
-ASSETS = ("covatlas.css", "covatlas.js")
+ASSETS = (
+    "covatlas.css",
+    "covatlas.js",
+    "vendor/regular-table.js",
+    "vendor/regular-table.LICENSE.txt",
+)
 
 Say = Callable[[str], None]
 
