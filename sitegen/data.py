@@ -27,6 +27,7 @@ from sitegen.model import (
     SymbolCoverage,
     lines_of,
 )
+from sitegen.names import names_artifact, places_artifact
 from sitegen.tables import csv_tables, overlap_value, routes_value
 
 SCHEMA = 1
@@ -37,6 +38,8 @@ def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
     inventory = Inventory(tuple(file.inventory for file in atlas.files))
     artifacts = [
         inventory_artifact(inventory),
+        names_artifact(inventory.files, [head.slug for head in atlas.profiles]),
+        places_artifact(inventory.files),
         matrix_artifact(atlas.matrix, atlas.profiles),
         matrix_csv_artifact(atlas.matrix),
         gaps_artifact(atlas),
@@ -46,7 +49,7 @@ def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
             Artifact(f"data/{name}.csv", table)
             for name, table in csv_tables(atlas.matrix, atlas.gaps, atlas.profiles).items()
         ),
-        build_artifact(atlas.profiles, commit),
+        build_artifact(atlas.profiles, commit, atlas.config.branch),
     ]
     for head, summary in zip(atlas.profiles, atlas.matrix.summaries, strict=True):
         artifacts.append(profile_artifact(head, summary, atlas.files))
@@ -232,12 +235,16 @@ def _gap(gap: Gap) -> dict[str, Any]:
             "statements": gap.statements, "branches": gap.branches}  # fmt: skip
 
 
-def build_artifact(profiles: tuple[ProfileHead, ...], commit: str | None) -> Artifact:
-    """Return `data/build.json`: what varies from build to build without changing the map."""
+def build_artifact(profiles: tuple[ProfileHead, ...], commit: str | None, branch: str) -> Artifact:
+    """Return `data/build.json`: what varies from build to build without changing the map.
+
+    `branch` is what links to the source name, for a script to put the commit there.
+    """
     return _json(
         "data/build.json",
         {
             "commit": commit,
+            "branch": branch,
             "profiles": {
                 head.slug: {
                     "status": head.status,

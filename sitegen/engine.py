@@ -176,7 +176,7 @@ def _twins(
 
 
 def _texts_of(plan: Plan, texts: Sequence[Known[FileText]]) -> dict[str, tuple[tuple[Known[FileText], ...], str]]:
-    """Return, for each twin that lists files, the shares of the files that it may list, and whose it is (path, slug)."""
+    """Return, for each twin that lists files, the shares of files that it may list, and whose they are (path, slug)."""
     ran: dict[str, list[Known[FileText]]] = {slug: [] for slug in plan.slugs}
     for file, text in zip(plan.files, texts, strict=True):
         for slug, *_ in file.recorded:

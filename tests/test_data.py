@@ -64,7 +64,8 @@ def data(atlas: Atlas) -> dict[str, bytes]:
 def test_paths_bytes_and_order(data: dict[str, bytes]) -> None:
     assert list(data) == [
         "data/build.json", "data/covering.csv", "data/gaps.csv", "data/gaps.json", "data/inventory.json",
-        "data/matrix.csv", "data/matrix.json", "data/overlap.csv", "data/overlap.json",
+        "data/matrix.csv", "data/matrix.json", "data/names.json", "data/overlap.csv", "data/overlap.json",
+        "data/places.json",
         "data/profiles/us-big.json", "data/profiles/us-small.json", "data/routes.csv", "data/routes.json",
         "data/unique.csv",
     ]  # fmt: skip
