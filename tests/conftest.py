@@ -7,7 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from examples.record import FLAGS, browser_path
 from examples.stack import redis_binary
+from tests.exact.server import Server
 
 
 # For a module only: Playwright leaves an event loop running on this thread, and no other can be run beside it.
@@ -51,3 +53,17 @@ def redis_url() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers of the exactness app with settings from the environment; kills them at the end."""
+    started: list[Server] = []
+
+    def start(**env: str) -> Server:
+        started.append(Server(tmp_path, **env))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()

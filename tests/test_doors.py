@@ -13,20 +13,7 @@ import requests
 
 from instrument import caps, shards
 from instrument.settings import Settings
-from tests.test_flask import Server
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[object]:
-    started: list[Server] = []
-
-    def start(**env: str) -> Server:
-        started.append(Server(tmp_path, **env))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.kill()
+from tests.exact.server import Server
 
 
 def raw(server: Server, *headers: bytes) -> bytes:
