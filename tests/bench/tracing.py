@@ -24,6 +24,8 @@ from tests.bench.measure import Ratio, Server, Side, compare, pin, ratio_of, ver
 
 ROUTES = ("/json", "/template", "/app")
 TRACED = {"X-Profile-Trace": "bench", "X-Profile-Request": "r-1"}
+BOTH = "both"  # one server answers both sides
+PROCESSES = 8  # two processes of the same code differ by a percent or two: rows about a percent take so many
 SYSMON = sys.version_info >= (3, 12)
 
 
@@ -46,10 +48,14 @@ def cases(pairs: int) -> list[Case]:
     """Return the rows for this interpreter."""
     every = dict.fromkeys(ROUTES)
     small = dict.fromkeys(ROUTES, 1.02)
+    wrapped = {"X-Bench-Wsgi": "wrapped"}
     header = {"/json": 1.25, "/template": 1.10, "/app": 1.10} if sys.version_info >= (3, 13) else every
     found = [
-        Case("flag off", "bare", "off", small, {}, {}, rounds=3, pairs=pairs),
-        Case("flag on, no header", "bare", "on", small, {}, {}, rounds=3, pairs=pairs),
+        Case("flag off", "bare", "off", small, {}, {}, rounds=PROCESSES, pairs=pairs),
+        Case("flag on, no header", "bare", "on", small, {}, {}, rounds=PROCESSES, pairs=pairs),
+        Case(
+            "flag on, no header, in one process", BOTH, BOTH, small, {"X-Bench-Wsgi": "without"}, wrapped, pairs=pairs
+        ),
         Case("traced", "bare", "on", header, {}, TRACED, pairs=pairs),
         Case("untraced while a trace is open", "bare", "on", every, {}, {}, stream=True, pairs=pairs),
     ]
@@ -63,15 +69,22 @@ def cases(pairs: int) -> list[Case]:
     return found
 
 
+def null_control(case: Case, pairs: int) -> Case:
+    """Return the row that compares the first side of a case with its like."""
+    name = f"null control: {case.first}"
+    headers = case.first_headers
+    rounds = 1 if case.first == BOTH else PROCESSES
+    return Case(name, case.first, case.first, dict.fromkeys(ROUTES), headers, headers, rounds=rounds, pairs=pairs)
+
+
 def start(kind: str, folder: Path, config: Path) -> Server:
-    """Start a server of a kind: bare, off, on, coverage or peer."""
-    factory = {"off": "covatlas", "on": "covatlas", "coverage": "plain_coverage", "peer": "per_request"}.get(
-        kind, "bare"
-    )
+    """Start a server of a kind: bare, off, on, both, coverage or peer."""
+    factories = {"off": "covatlas", "on": "covatlas", "coverage": "plain_coverage", "peer": "per_request", BOTH: BOTH}
+    factory = factories.get(kind, "bare")
     return Server(
         factory,
         folder,
-        ENABLE_PROFILE_COVERAGE="1" if kind == "on" else "0",
+        ENABLE_PROFILE_COVERAGE="1" if kind in ("on", BOTH) else "0",
         PROFILE_COVERAGE_DIR=str(folder),
         PROFILE_COVERAGE_CONFIG=str(config),
     )
@@ -101,6 +114,9 @@ def run_case(
             folders = [Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))) for _ in "12"]
             servers = []
             for kind, folder in zip((case.first, case.second), folders, strict=True):
+                if kind == BOTH and servers:
+                    servers.append(servers[0])
+                    continue
                 servers.append(start(kind, folder, config))
                 stack.callback(servers[-1].stop)
             if case.stream:
@@ -171,15 +187,20 @@ def main(say: Callable[[str], None] = print) -> None:
         say(f"CPython {platform.python_version()}, coverage.py {coverage.__version__}, {platform.machine()}, one core")
         say("\n| case | route | CPU ratio (95 % interval) | wall | null | target |")
         say("| --- | --- | --- | --- | --- | --- |")
-        null_case = Case("null control", "bare", "bare", dict.fromkeys(ROUTES), {}, {}, rounds=3, pairs=options.pairs)
-        pairs = run_case(null_case, routes, config, chance)
-        null = {route: ratio_of([pair[0] for pair in found], chance) for route, found in pairs.items()}
-        for line in rows(null_case, pairs, null, chance):
-            say(line)
+        nulls: dict[str, dict[str, Ratio]] = {}
         for case in cases(options.pairs):
-            if options.only in case.name:
-                for line in rows(case, run_case(case, routes, config, chance), null, chance):
+            if options.only not in case.name:
+                continue
+            if case.first not in nulls:  # of one process or of two: these differ in their noise
+                null = null_control(case, options.pairs)
+                pairs = run_case(null, routes, config, chance)
+                nulls[case.first] = {
+                    route: ratio_of([pair[0] for pair in found], chance) for route, found in pairs.items()
+                }
+                for line in rows(null, pairs, nulls[case.first], chance):
                     say(line)
+            for line in rows(case, run_case(case, routes, config, chance), nulls[case.first], chance):
+                say(line)
         if options.memory:
             before, after = memory(config, options.memory)
             say(f"\nMemory of the worker after {options.memory:,} more traced requests: {before:,} → {after:,} kB")

@@ -24,6 +24,19 @@ def covatlas() -> Wsgi:
     return create_app(covatlas=True)
 
 
+def both() -> Wsgi:
+    """Return the app with Covatlas, which a request can ask to be answered past its wrapper: one process, two ways."""
+    app = create_app(covatlas=True)
+    wrapped = app.wsgi_app
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("HTTP_X_BENCH_WSGI") == "without":
+            return wrapped.app(environ, start_response)
+        return wrapped(environ, start_response)
+
+    return answer
+
+
 def plain_coverage() -> Wsgi:
     """Return the app under one coverage.py C tracer for the whole process, as `coverage run` traces it."""
     cov = coverage.Coverage(data_file=None, config_file=False, source_pkgs=["tests.bench.app"], timid=False)
