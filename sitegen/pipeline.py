@@ -25,6 +25,7 @@ from sitegen.model import (
     Symbol,
 )
 from sitegen.profiles import read_profile
+from sitegen.steps import trace_lines
 from sitegen.store import Store
 
 # Slug, raw lines, failed, digest of the source as it ran if known, raw lines of each trace.
@@ -161,13 +162,9 @@ def head_of_profile(profile: ProfileData) -> ProfileHead:
 
 def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, str | None, tuple[int, ...]], ...]]:
     """Return whether the playback failed and, of each file, path, raw lines, digest of the source, lines per trace."""
-    digests = dict(profile.sources)
-    traces: dict[str, set[int]] = {path: set() for path, _ in profile.files}
-    for _, files in profile.contexts:
-        for path, mask in files:
-            traces[path].add(mask)
+    digests, traces = dict(profile.sources), trace_lines(profile)
     return profile.head.status == "failed", tuple(
-        (path, mask, digests.get(path), tuple(sorted(traces[path]))) for path, mask in profile.files
+        (path, mask, digests.get(path), traces.get(path, ())) for path, mask in profile.files
     )
 
 

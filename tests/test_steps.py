@@ -13,7 +13,7 @@ from sitegen.attribution import RawLines, attribute, called_lines
 from sitegen.inventory import read_inventory
 from sitegen.model import ProfileData, ProfileHead, ProfileInput, RequestStep, lines_of, mask_of
 from sitegen.profiles import read_profile
-from sitegen.steps import FileSteps, Step, reached_by, read_steps, trace_lines
+from sitegen.steps import FileSteps, Reached, Step, Way, reached, read_steps, trace_lines
 from tests import atlas_support as support
 
 SOURCE = """\
@@ -212,11 +212,11 @@ def test_no_import_alone_ever_looks_like_a_call(tmp_path: Path) -> None:
 
 
 def profile(contexts: dict[str, dict[str, set[int]]], attempt: str = "x") -> ProfileData:
-    requests = tuple(
-        RequestStep(f"{attempt}-{number}", "GET", "/", "/", 200, True, jobs)
-        for number, jobs in enumerate(
-            [(), ((f"{attempt}j1", "p.work", "finished"), (f"{attempt}j2", "p.work", "finished"))]
-        )
+    work = tuple((f"{attempt}j{number}", "p.work", "finished") for number in (1, 2))
+    requests = (
+        RequestStep(f"{attempt}-0", "GET", "/a/7?x=1", "/a/<int:n>", 200, True, ()),
+        RequestStep(f"{attempt}-1", "POST", "/b?x=1", None, 404, True, work),
+        RequestStep(f"{attempt}-2", "GET", "/a/8", "/a/<int:n>", 200, True, ()),
     )
     head = ProfileHead("s", "s", "", "passed", None, None, None, 1, requests, (), ())
     named = tuple(
@@ -227,37 +227,56 @@ def profile(contexts: dict[str, dict[str, set[int]]], attempt: str = "x") -> Pro
 
 
 CONTEXTS = {
+    "profile:s:@-2": {"p/m.py": {9, 10, 15}, "p/b.py": {1}},
     "profile:s:@-0": {"p/m.py": {9, 10}, "p/b.py": {1}},
     "profile:s:@-1": {"p/m.py": {2}},
     "profile:s:@-1/@j2": {"p/m.py": {10, 12}},
     "profile:s:@-1/unknown": {"p/m.py": {13}},
     "profile:s:other-7": {"p/m.py": {17}},
 }
+A, B, WORK = Way(0, "GET", "/a/<int:n>", "", 2), Way(1, "POST", "/b", "", 1), Way(1, "POST", "/b", "p.work", 1)
+UNKNOWN = Way(-1, "", "", "", 1)
 
 
-def test_lines_are_kept_per_request_and_job_in_the_order_of_the_recording() -> None:
-    steps = {item.path: item.runs for item in read_steps(profile(CONTEXTS))}
-    assert [(step, lines_of(lines)) for step, lines in steps["p/m.py"]] == [
-        (Step(-1), [17]), (Step(0), [9, 10]), (Step(1), [2, 13]), (Step(1, 1), [10, 12]),
+def steps_of(contexts: dict[str, dict[str, set[int]]], attempt: str = "x") -> dict[str, FileSteps]:
+    return {item.path: item for item in read_steps(profile(contexts, attempt))}
+
+
+def test_each_set_of_lines_has_the_step_that_ran_it_first_in_the_order_of_the_recording() -> None:
+    steps = steps_of(CONTEXTS)
+    assert [(step, lines_of(lines)) for step, lines in steps["p/m.py"].runs] == [
+        (Step(-1), [17]), (Step(0), [9, 10]), (Step(1), [2, 13]), (Step(1, 1), [10, 12]), (Step(2), [9, 10, 15]),
     ]  # fmt: skip
-    assert steps["p/b.py"] == ((Step(0), 2),)
+    assert steps["p/b.py"].runs == ((Step(0), 2),)
     assert list(steps) == sorted(steps)
+
+
+def test_steps_that_look_alike_are_one_way() -> None:
+    steps = steps_of(CONTEXTS)
+    assert steps["p/m.py"].ways == ((UNKNOWN, (0,)), (A, (1, 4)), (B, (2,)), (WORK, (3,)))
+    assert steps["p/b.py"].ways == ((A, (0,)),)
 
 
 def test_another_playback_of_the_same_lines_has_the_same_steps() -> None:
     assert read_steps(profile(CONTEXTS, "first")) == read_steps(profile(CONTEXTS, "again"))
 
 
+def names(indexes: tuple[int, ...]) -> set[str]:
+    return {FILE.symbols[index].name for index in indexes}
+
+
 def test_a_symbol_is_reached_by_the_steps_that_ran_its_body() -> None:
-    (steps,) = (item for item in read_steps(profile(CONTEXTS)) if item.path == "p/m.py")
-    symbols = {symbol.name: symbol for symbol in FILE.symbols}
-    assert reached_by(FILE, symbols["outer"], steps) == (Step(0), Step(1, 1))
-    assert reached_by(FILE, symbols["f"], steps) == (Step(1),)
-    assert reached_by(FILE, symbols["made"], steps) == ()
-    assert reached_by(FILE, symbols["stream"], steps) == (Step(-1),)
-    assert reached_by(FILE, FILE.symbols[0], steps) == (Step(-1), Step(0), Step(1), Step(1, 1))
+    (found,) = reached(FILE, (("s", steps_of(CONTEXTS)["p/m.py"]),))
+    assert found.slug == "s"
+    assert [(way, names(indexes)) for way, indexes in found.ways] == [
+        (UNKNOWN, {"m", "stream"}), (A, {"m", "outer", "made"}), (B, {"m", "f"}), (WORK, {"m", "outer"}),
+    ]  # fmt: skip
+    assert [(step, names(indexes)) for step, indexes in found.first] == [
+        (Step(-1), {"m", "stream"}), (Step(0), {"outer"}), (Step(1), {"f"}), (Step(2), {"made"}),
+    ]  # fmt: skip
 
 
 def test_a_file_that_only_an_import_ran_reaches_nothing() -> None:
-    steps = FileSteps("p/m.py", ((Step(0), mask_of([1, 2, 3, 4, 5, 6, 7, 9, 13, 16, 20, 21, 22, 25])),))
-    assert [symbol.name for symbol in FILE.symbols if reached_by(FILE, symbol, steps)] == []
+    imported = mask_of([1, 2, 3, 4, 5, 6, 7, 9, 13, 16, 20, 21, 22, 25])
+    steps = FileSteps("p/m.py", ((Step(0), imported),), ((A, (0,)),))
+    assert reached(FILE, (("s", steps),)) == (Reached("s", (), ()),)
