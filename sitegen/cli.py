@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from instrument.errors import CovatlasError, Finding
-from sitegen import config
+from sitegen import cli_nights, config
 
 if TYPE_CHECKING:
     from sitegen.generate import BuildOptions
@@ -26,6 +26,7 @@ EXTRAS = {  # module that is missing → the extra that brings it
     "jinja2": "site",
     "orjson": "site",
     "watchdog": "site",
+    "yaml": "site",
     "pygments": "site",
 }
 
@@ -239,6 +240,8 @@ def serve(port: int, **given: Any) -> None:
 
     serve_site(_build_options(given), port, _say)
 
+
+cli_nights.add_to(main)
 
 if __name__ == "__main__":
     sys.exit(main())
