@@ -51,6 +51,11 @@ def profile_data_path(slug: str) -> str:
     return f"data/profiles/{slug}.json"
 
 
+def module_data_path(identity: str) -> str:
+    """Return the path of the twin of a module's page."""
+    return f"data/modules/{file_stem(identity)}.json"
+
+
 def url_of(path: str) -> str:
     """Return the address of a page path: `matrix/index.html` is shown at `matrix/`."""
     return path[: -len(_HOME)] if path == _HOME or path.endswith("/" + _HOME) else path
