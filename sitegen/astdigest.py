@@ -71,7 +71,7 @@ def read_facts(tree: ast.Module) -> Facts:
             if kind in _DECISIONS:
                 lines.append(_line(node))
             if kind in _Definition:
-                out.append(f"n{len(node.name)}:{node.name}")  # said by what is around it, so that a renamed one is known
+                out.append(f"n{len(node.name)}:{node.name}")  # of what is around it: a renamed one keeps its own digest
                 outer.append((node, out, lines))
                 out, lines = [], []
                 todo.append(_END)

@@ -175,6 +175,7 @@ _BUILD_OPTIONS = (
     click.option("--repo-url", help="The repository's web address, for links to the source."),
     click.option("--branch", default="main", show_default=True, help="The branch that those links name."),
     click.option("--source-prefix", help="From the repository's root to the package directory's parent, as src/."),
+    click.option("--previous", metavar="DIR", help="The site of the night before, to compare with."),
     click.option("--clean", is_flag=True, help="Ignore the cache and make everything anew."),
     click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes. [default: one per core]"),
 )

@@ -24,6 +24,8 @@ KEYS: dict[str, type] = {
     "branch": str,
     "source-prefix": str,
     "port": int,
+    "previous": str,
+    "site-url": str,
 }
 _WORDS = {list: "a list of strings", str: "a string", int: "a whole number"}
 

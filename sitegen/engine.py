@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sitegen import data
-from sitegen.address import profile_data_path, profile_path, symbol_path
+from sitegen.address import module_data_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.cells import cells_artifact
 from sitegen.fingerprint import Known
 from sitegen.fragments import FileHtml, file_html
 from sitegen.frame import Paths, page_set
 from sitegen.highlight import highlighted
-from sitegen.model import Artifact, Atlas, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
+from sitegen.model import Artifact, Atlas, FileCoverage, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
+from sitegen.module_data import module_artifact, reached_of
 from sitegen.names import NAMES, PLACES
 from sitegen.pages import Whole, symbol_sheet, whole_sheets
 from sitegen.parallel import spread
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
 from sitegen.pipeline import FilePlan, Plan, cover
 from sitegen.press import Fate, Press
+from sitegen.previous import GONE, gone_artifact
+from sitegen.redirects import GO, GO_SHEET, gone_sheets
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 
@@ -35,13 +39,15 @@ class FileKnown:
     html: Known[FileHtml]
     text: Known[FileText]
     pages: Known[Paths]
+    lines: Known[Paths]  # of the module's twin
 
 
 def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[dict[str, str], dict[str, Fate]]:
     """Make every generated file; return the digest of each and what happened to each page."""
     files, fates = _files(plan, press, store, jobs)
     own, fate = _whole(plan, files, press, store)
-    return {path: digest for file in files for path, digest in file.pages.value} | dict(own), fates | fate
+    made = chain.from_iterable((*file.pages.value, *file.lines.value) for file in files)
+    return dict(made) | dict(own), fates | fate
 
 
 def page_paths(plan: Plan, store: Store) -> list[str]:
@@ -53,14 +59,15 @@ def page_paths(plan: Plan, store: Store) -> list[str]:
         symbols
         + own
         + sections
-        + [CELLS]
+        + [CELLS, GO, GONE, *(symbol_path(item.id, item.kind) for item in plan.gone.value)]
         + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]
     )
 
 
 def symbol_paths(file: FileInventory) -> tuple[str, ...]:
-    """Return the paths of a file's own pages."""
-    return tuple(symbol_path(symbol.id, symbol.kind) for symbol in file.symbols)
+    """Return the paths of a file's own pages and of their twin."""
+    pages = (symbol_path(symbol.id, symbol.kind) for symbol in file.symbols)
+    return (*pages, module_data_path(file.symbols[0].id))
 
 
 # ── a file's own pages ───────────────────────────────────────────────────────────────────────────────────────────
@@ -68,7 +75,7 @@ def symbol_paths(file: FileInventory) -> tuple[str, ...]:
 
 def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[FileKnown], dict[str, Fate]]:
     known = {file.path: _known(file, plan.config, press, store) for file in plan.files}
-    todo = [file for file in plan.files if (found := known[file.path]) is None or not press.has(found.pages.value)]
+    todo = [file for file in plan.files if (found := known[file.path]) is None or not _is_there(found, press)]
     fates: dict[str, Fate] = {}
     if isinstance(store, DiskStore) and press.by_theme is None:
         store.flush()
@@ -98,9 +105,14 @@ def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> Fi
     html = store.look(file_html, coverage)
     text = store.look(file_text, coverage)
     pages = store.look(page_set, coverage, file.source, config, *press.look)
-    if part is None or html is None or text is None or pages is None or not pages.readable:
+    lines = store.look(page_set, coverage, file.steps)
+    if part is None or html is None or text is None or pages is None or lines is None:
         return None
-    return FileKnown(part, html, text, pages)
+    return FileKnown(part, html, text, pages, lines) if pages.readable and lines.readable else None
+
+
+def _is_there(file: FileKnown, press: Press) -> bool:
+    return press.has(file.pages.value) and press.has(file.lines.value)
 
 
 def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
@@ -112,7 +124,16 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
         html=store.call(file_html, coverage),
         text=store.call(file_text, coverage),
         pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
+        lines=_lines(file, coverage, press, store),
     ), fates
+
+
+def _lines(file: FilePlan, coverage: Known[FileCoverage], press: Press, store: Store) -> Known[Paths]:
+    reached = reached_of(coverage.value, tuple((slug, steps.value) for slug, steps in file.steps))
+    twin = module_artifact(coverage.value, reached)
+    found = hashlib.sha256(twin.data).hexdigest()
+    press.stage(twin.path, twin.data, found)
+    return store.keep(((twin.path, found),), page_set, coverage, file.steps)
 
 
 # ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────
@@ -121,14 +142,15 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
 def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
     parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
     shown = tuple(store.call(shown_head, head) for head in plan.heads)
-    args = (plan.config, shown, parts, html, *press.look)
+    args = (plan.config, shown, parts, html, plan.gone, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
     if kept is None or not kept.readable or not press.has(kept.value):
         matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
         heads = tuple(head.value for head in shown)
         whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value)
-        paths, fates = press.make(whole_sheets(whole, [item.value for item in html]), store)
+        sheets = chain(whole_sheets(whole, [item.value for item in html]), gone_sheets(plan.gone.value), [GO_SHEET])
+        paths, fates = press.make(sheets, store)
         kept = store.keep(paths, page_set, *args)
     return (*kept.value, *_twins(plan, files, parts, press, store)), fates
 
@@ -152,13 +174,14 @@ def _twins(
     plan: Plan, files: Sequence[FileKnown], parts: tuple[Known[FilePart], ...], press: Press, store: Store
 ) -> Paths:
     texts = tuple(file.text for file in files)
-    args = (plan.config, plan.heads, plan.slugs, plan.commit, parts, texts)
+    args = (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts, texts)
     kept = store.look(page_set, *args)
     if kept is not None and kept.readable and press.has(kept.value):
         return kept.value
     matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
     heads = tuple(head.value for head in plan.heads)
     frames = list(data.data_artifacts(Atlas(plan.config, (), heads, matrix.value, gaps.value), plan.commit))
+    frames.append(gone_artifact(plan.gone.value))
     frames.append(cells_artifact([(head.slug, head.status) for head in heads], [part.value.cells for part in parts]))
     ran = _texts_of(plan, texts)
     paths = []

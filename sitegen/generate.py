@@ -30,8 +30,14 @@ COVERAGE_CONFIG = "coverage.profile-playback.ini"
 ASSETS = (
     "covatlas.css",
     "covatlas.js",
+    "finder.css",
+    "finder.js",
+    "go.js",
+    "names.js",
     "vendor/regular-table.js",
     "vendor/regular-table.LICENSE.txt",
+    "vendor/sha256.js",
+    "vendor/sha256.LICENSE.txt",
 )
 
 Say = Callable[[str], None]
@@ -52,6 +58,7 @@ class BuildOptions:
     source_prefix: str = ""
     clean: bool = False
     jobs: int = 0  # processes, 0: one per core
+    previous: Path | None = None  # an earlier site, to say what changed since
 
 
 def options_from(values: dict[str, Any], base: Path) -> BuildOptions:
@@ -71,6 +78,7 @@ def options_from(values: dict[str, Any], base: Path) -> BuildOptions:
         branch=values.get("branch") or "main",
         source_prefix=_prefix(values.get("source-prefix") or ""),
         jobs=values.get("jobs") or 0,
+        previous=base / values["previous"] if values.get("previous") else None,
     )
 
 
@@ -123,7 +131,12 @@ def prepare(options: BuildOptions, say: Say) -> Prepared:
     title = options.title or ", ".join(source.name for source in options.sources)
     config = SiteConfig(title, options.repo_url, options.branch, options.source_prefix)
     snapshot = read_snapshot(
-        SnapshotOptions(options.sources, options.coverage_dir, config, options.coverage_config), say
+        SnapshotOptions(
+            *(options.sources, options.coverage_dir, config, options.coverage_config),
+            previous=options.previous,
+            site_dir=options.site_dir,
+        ),
+        say,
     )
     store: Store = NullStore() if options.clean else DiskStore(options.cache_dir / "stages", toolchain(), say)
     return Prepared(options, snapshot, store)

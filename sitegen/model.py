@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sitegen.before import Gone as Gone
+from sitegen.before import Previous as Previous
+from sitegen.before import PreviousProfile as PreviousProfile
 from sitegen.masks import lines_of as lines_of
 from sitegen.masks import mask_of as mask_of
 
@@ -62,6 +65,7 @@ class Snapshot:
     profiles: tuple[ProfileInput, ...]
     templates: tuple[tuple[str, str], ...]  # name → text
     commit: str | None
+    previous: Previous | None = None
 
 
 # ── inventory ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,9 @@ from sitegen.model import (
     Atlas,
     FileCoverage,
     FileInventory,
+    Gone,
     Inventory,
+    Previous,
     ProfileData,
     ProfileHead,
     SiteConfig,
@@ -24,12 +26,14 @@ from sitegen.model import (
     SourceText,
     Symbol,
 )
+from sitegen.previous import find_gone, identities
 from sitegen.profiles import read_profile
-from sitegen.steps import trace_lines
+from sitegen.steps import FileSteps, read_steps, trace_lines
 from sitegen.store import Store
 
 # Slug, raw lines, failed, digest of the source as it ran if known, raw lines of each trace.
 Recorded = tuple[str, int, bool, str | None, tuple[int, ...]]
+Steps = tuple[tuple[str, Known[tuple[FileSteps, ...]]], ...]  # slug, what its steps ran of all files
 Names = tuple[tuple[str, str | None], ...]  # id and parent of each symbol of a file
 Spread = Callable[[Callable[[int], object], int], None]
 
@@ -42,6 +46,7 @@ class FilePlan:
     source: Known[bytes]
     inventory: Known[FileInventory]
     recorded: tuple[Recorded, ...]
+    steps: Steps  # of the profiles in `recorded`
 
     def coverage(self, store: Store) -> Known[FileCoverage]:
         """Return the file's coverage."""
@@ -57,6 +62,8 @@ class Plan:
     heads: tuple[Known[ProfileHead], ...]
     slugs: tuple[str, ...]
     commit: str | None
+    previous: Known[Previous | None]
+    gone: Known[tuple[Gone, ...]]  # what the previous site had and this one has not
 
 
 def plan_of(snapshot: Snapshot, store: Store) -> Plan:
@@ -65,6 +72,7 @@ def plan_of(snapshot: Snapshot, store: Store) -> Plan:
     inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store), store)
     profiles = _profiles(snapshot, store)
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
+    steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
     for slug, profile in profiles.items():
         failed, lines = store.call(lines_of_profile, profile).value
         for path, mask, digest, traces in lines:
@@ -72,11 +80,14 @@ def plan_of(snapshot: Snapshot, store: Store) -> Plan:
     return Plan(
         config=snapshot.config,
         files=tuple(
-            FilePlan(path, sources[path], inventory, tuple(recorded[path])) for path, inventory in inventories.items()
+            FilePlan(path, sources[path], inventory, tuple(own), tuple((run[0], steps[run[0]]) for run in own))
+            for (path, inventory), own in zip(inventories.items(), recorded.values(), strict=True)
         ),
         heads=tuple(store.call(head_of_profile, profile) for profile in profiles.values()),
         slugs=tuple(profiles),
         commit=snapshot.commit,
+        previous=(previous := Known(snapshot.previous)),
+        gone=_gone(previous, inventories, snapshot.commit, store),
     )
 
 
@@ -91,6 +102,14 @@ def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
         matrix=build_matrix(plan.slugs, files),
         gaps=find_gaps(files),
     )
+
+
+def _gone(
+    previous: Known[Previous | None], inventories: dict[str, Known[FileInventory]], commit: str | None, store: Store
+) -> Known[tuple[Gone, ...]]:
+    if previous.value is None:
+        return Known(())
+    return store.call(find_gone, previous, tuple(store.call(identities, item) for item in inventories.values()), commit)
 
 
 # ── inventory ────────────────────────────────────────────────────────────────────────────────────────────────────

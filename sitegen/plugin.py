@@ -46,6 +46,7 @@ from sitegen.generate import (
     site_name,
 )
 from sitegen.pipeline import Plan, plan_of
+from sitegen.policy import policy_tag
 from sitegen.shell import Theme, cut_shells
 from sitegen.watch import Watch
 
@@ -63,6 +64,7 @@ class CovatlasConfig(Config):
     cache_dir = config_options.Type(str, default="")
     branch = config_options.Type(str, default="")
     source_prefix = config_options.Type(str, default="")
+    content_security_policy = config_options.Type(bool, default=True)
 
 
 class _StampedFile(File):
@@ -90,9 +92,11 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         self._theme: Theme | None = None
         self._wake: Path | None = None
         self._watch: Watch | None = None
+        self._serving = False
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
-        """Exist, so that mkdocs keeps this instance for as long as it serves."""
+        """Exist, so that mkdocs keeps this instance for as long as it serves, and note whether it does."""
+        self._serving = command == "serve"
 
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
         """Read the inputs, and let mkdocs render into a staging folder."""
@@ -140,6 +144,9 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         assert self._nav is not None
         env.globals["covatlas_styles"] = _styles(config)
         env.globals["covatlas_palettes"] = _palettes(config)
+        # While it serves, mkdocs puts a script of its own into every page.
+        wanted = self.config.content_security_policy and not self._serving
+        env.globals["covatlas_policy"] = policy_tag if wanted else lambda scripts: ""
         self._theme = Theme(env, self._nav, config)
         return env
 
@@ -183,13 +190,13 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         frame = Known(Frame(files, tuple(whole)))
         data = Path(config.config_file_path).read_bytes() if config.config_file_path else b""
         again = len(whole) == len(shells) and repeatable(config, data)
-        if again:
+        if again and not self._serving:  # what is served has other addresses and no policy: no build may take it
             facts = MkdocsFacts(_folders(config), config.repo_url or "")
             prepared.store.keep(facts, mkdocs_facts, data)
             prepared.store.keep(frame.value, mkdocs_frame, self._inputs.value.digest, self._mentioned)
         press = press_of(prepared, frame, shells, present, self._staging, None if again else self._theme.render_bytes)
         outcome = finish(prepared, self._plan, press)
-        if press.by_theme is None:
+        if press.by_theme is None and not self._serving:
             remember_whole(prepared, self._inputs, outcome)
         return outcome
 

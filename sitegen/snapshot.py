@@ -19,6 +19,7 @@ from coverage.files import PathAliases
 from instrument.errors import CovatlasError
 from instrument.slug import SlugError, parse_slug
 from sitegen.model import ProfileInput, SiteConfig, Snapshot, SourceText
+from sitegen.previous import read_previous
 
 _DATA = ".coverage"
 _RECORD = ".run.json"
@@ -26,13 +27,18 @@ _RECORD = ".run.json"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotOptions:
-    """Where the inputs are; `coverage_config` None means coverage.py's defaults, `commit` None means look it up."""
+    """Where the inputs are; `coverage_config` None means coverage.py's defaults, `commit` None means look it up.
+
+    `previous` is the directory of an earlier site, `site_dir` the one to be built.
+    """
 
     sources: tuple[Path, ...]
     coverage_dir: Path
     config: SiteConfig
     coverage_config: Path | None = None
     commit: str | None = None
+    previous: Path | None = None
+    site_dir: Path | None = None
 
 
 def _to_stderr(message: str) -> None:
@@ -52,6 +58,7 @@ def read_snapshot(options: SnapshotOptions, say: Callable[[str], None] = _to_std
         profiles=read_profile_inputs(options.coverage_dir, say, read_aliases(options.coverage_config)),
         templates=read_templates(),
         commit=options.commit or os.environ.get("GITHUB_SHA") or _head(options.sources[0]),
+        previous=read_previous(options.previous, options.site_dir, say) if options.previous else None,
     )
 
 

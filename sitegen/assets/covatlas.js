@@ -1,7 +1,9 @@
-// Fills in what varies without changing the map (data/build.json), and filters long lists. The pages work without it.
+// Fills in what varies without changing the map (data/build.json), filters long lists, and loads the finder when it is
+// wanted. The pages work without it.
 (() => {
   "use strict";
   const base = document.currentScript.src.replace(/assets\/covatlas\.js.*$/, "");
+  const covatlas = (window.covatlas = { base, load, slash });
   const build = document.querySelector("[data-covatlas=build]");
   const known = document.querySelector('a[href$="data/build.json"]');
 
@@ -19,10 +21,70 @@
     }
     // Lines move on the branch; at the commit that the map was made from they stay.
     if (/^[0-9a-f]{7,64}$/.test(commit)) {
+      const branch = made.branch.split("/").map(quoted).join("/");
       for (const link of document.querySelectorAll("a[data-covatlas-source]")) {
-        link.href = link.href.replace(/\/blob\/[^/]+\//, `/blob/${commit}/`);
+        link.href = link.href.replace(`/blob/${branch}/`, `/blob/${commit}/`);
       }
     }
+  }
+
+  // As Python's urllib.parse.quote writes it.
+  function quoted(text) {
+    return encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  }
+
+  // ── what is loaded when it is wanted ──
+
+  const loaded = new Map();
+
+  function load(...paths) {
+    const one = (path) => {
+      if (!loaded.has(path)) {
+        loaded.set(path, new Promise((done, failed) => {
+          const made = document.createElement(path.endsWith(".css") ? "link" : "script");
+          if (path.endsWith(".css")) [made.rel, made.href] = ["stylesheet", `${base}assets/${path}`];
+          else made.src = `${base}assets/${path}`;
+          made.addEventListener("load", done);
+          made.addEventListener("error", failed);
+          document.head.append(made);
+        }));
+      }
+      return loaded.get(path);
+    };
+    return paths.reduce((before, path) => before.then(() => one(path)), Promise.resolve());
+  }
+
+  // Whether the / key opens the finder: a key without Ctrl must be possible to turn off (WCAG 2.1.4).
+  function slash() {
+    try {
+      return localStorage.getItem(`${new URL(base).pathname}.__finder`) !== "no slash";
+    } catch {
+      return true;
+    }
+  }
+
+  function finder(place) {
+    const find = (text) => load("finder.css", "vendor/sha256.js", "names.js", "finder.js").then(() => covatlas.open(text));
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = place.className;
+    button.setAttribute("aria-haspopup", "dialog");
+    button.setAttribute("aria-keyshortcuts", "Control+K Meta+K");
+    const key = Object.assign(document.createElement("kbd"), { textContent: "/", ariaHidden: "true" });
+    button.append(...place.childNodes, key);
+    button.addEventListener("click", () => find());
+    place.replaceWith(button);
+    covatlas.find = find;
+    // Before Material's own keys, which open its search of the hand-written pages with / too: that keeps f and s.
+    window.addEventListener("keydown", (event) => {
+      const command = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+      const asked = command ? event.key.toLowerCase() === "k" : event.key === "/" && !event.altKey && slash();
+      const typing = event.target.closest?.("textarea,select,[contenteditable],input:not([type=checkbox],[type=radio])");
+      if (!asked || event.isComposing || (typing && !command)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      find();
+    }, true);
   }
 
   function filter(input) {
@@ -79,6 +141,8 @@
     }
   }
 
+  document.querySelectorAll(".cv-find").forEach(finder);
+  if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);
   document.querySelectorAll("[data-covatlas-filter]").forEach(filter);
