@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 MAX_LENGTH = 120
 _PLAIN = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*")
@@ -13,6 +14,7 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("c
 _HOME = "index.html"
 
 
+@lru_cache(maxsize=1 << 14)
 def file_stem(identity: str) -> str:
     """Return the file name, without `.html`, of an id.
 

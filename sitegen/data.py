@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from bisect import bisect_left
-from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +30,7 @@ from sitegen.names import names_artifact, places_artifact
 from sitegen.tables import csv_tables, overlap_value, routes_value
 
 SCHEMA = 1
+INVENTORY = "data/inventory.json"
 
 
 def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
@@ -66,10 +66,11 @@ def _json(path: str, value: dict[str, Any]) -> Artifact:
 
 def inventory_artifact(inventory: Inventory) -> Artifact:
     """Return `data/inventory.json`: `files` by path, each with its statements, excluded lines and symbols."""
-    return _json("data/inventory.json", {"files": [_file(file) for file in inventory.files]})
+    return _json(INVENTORY, {"files": [file_value(file) for file in inventory.files]})
 
 
-def _file(file: FileInventory) -> dict[str, Any]:
+def file_value(file: FileInventory) -> dict[str, Any]:
+    """Return what the inventory says of a file."""
     return {
         "path": file.path,
         "module": file.symbols[0].id,
@@ -118,8 +119,8 @@ def profile_artifact(head: ProfileHead, summary: Summary, files: tuple[FileCover
     for file in files:
         executed = dict(file.executed).get(head.slug)
         if executed:
-            reached[file.inventory.path] = _reached(file.inventory, executed)
-            symbols += _profile_symbols(head.slug, file)
+            reached[file.inventory.path] = reached_value(file.inventory, executed)
+            symbols += [symbol_value(item, _cell(item, head.slug), file.inventory.path) for item in file.symbols]
     covered = {kind: [item["id"] for item in symbols if item["covered"] and item["kind"] == kind]
                for kind in ("module", "class")}  # fmt: skip
     return _json(
@@ -150,7 +151,8 @@ def _summary(summary: Summary) -> dict[str, int | float]:
     }
 
 
-def _reached(file: FileInventory, executed: int) -> dict[str, list[int]]:
+def reached_value(file: FileInventory, executed: int) -> dict[str, Any]:
+    """Return what a profile's twin says of a file that it reached."""
     return {
         "executed_lines": lines_of(executed),
         "missing_lines": lines_of(file.statements & ~executed),
@@ -159,22 +161,21 @@ def _reached(file: FileInventory, executed: int) -> dict[str, list[int]]:
     }
 
 
-def _profile_symbols(slug: str, file: FileCoverage) -> Iterator[dict[str, Any]]:
-    for item in file.symbols:
-        symbol = item.symbol
-        cell = _cell(item, slug)
-        executed = cell.executed if cell else 0
-        yield {
-            "id": symbol.id,
-            "kind": symbol.kind,
-            "file": file.inventory.path,
-            "line_span": [symbol.first, symbol.last],
-            "executed_lines": lines_of(executed),
-            "missing_lines": lines_of(symbol.statements & ~executed),
-            "percent_covered": percent_covered(executed, symbol.statements),
-            "covered": cell is not None and cell.certainty == "body",
-            "certainty": cell.certainty if cell else "none",
-        }
+def symbol_value(item: SymbolCoverage, cell: Cell | None, path: str) -> dict[str, Any]:
+    """Return what a profile's twin says of a symbol of a file that it reached; `cell` is the profile's."""
+    symbol = item.symbol
+    executed = cell.executed if cell else 0
+    return {
+        "id": symbol.id,
+        "kind": symbol.kind,
+        "file": path,
+        "line_span": [symbol.first, symbol.last],
+        "executed_lines": lines_of(executed),
+        "missing_lines": lines_of(symbol.statements & ~executed),
+        "percent_covered": percent_covered(executed, symbol.statements),
+        "covered": cell is not None and cell.certainty == "body",
+        "certainty": cell.certainty if cell else "none",
+    }
 
 
 def _cell(item: SymbolCoverage, slug: str) -> Cell | None:

@@ -19,16 +19,14 @@ from sitegen.model import Artifact, Atlas, FileCoverage, FileInventory, Gaps, Ma
 from sitegen.module_data import module_artifact, reached_of
 from sitegen.names import NAMES, PLACES
 from sitegen.pages import Whole, symbol_sheet, whole_sheets
-from sitegen.parallel import spread
+from sitegen.parallel import spread_stages
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
-from sitegen.pipeline import FilePlan, Plan, cover
+from sitegen.pipeline import FilePlan, Plan
 from sitegen.press import Fate, Press
 from sitegen.previous import GONE, gone_artifact
 from sitegen.redirects import GO, GO_SHEET, gone_sheets
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
-
-INVENTORY = "data/inventory.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,8 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     todo = [file for file in plan.files if (found := known[file.path]) is None or not _is_there(found, press)]
     fates: dict[str, Fate] = {}
     if isinstance(store, DiskStore) and press.by_theme is None:
-        store.flush()
-        made = spread(lambda file: _through(file, plan.config, press, store), todo, jobs)
-        for fate, records in made:
+        for fate in spread_stages(lambda file: _make(file, plan.config, press, store)[1], todo, store, jobs):
             fates.update(fate)
-            store.index.adopt(records)
         known.update((file.path, _known(file, plan.config, press, store)) for file in todo)
         todo = [file for file in todo if known[file.path] is None]  # the cache cannot be written
     for file in todo:
@@ -91,16 +86,10 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     return [found for found in known.values() if found is not None], fates
 
 
-def _through(
-    file: FilePlan, config: SiteConfig, press: Press, store: DiskStore
-) -> tuple[dict[str, Fate], list[tuple[str, str]]]:
-    return _make(file, config, press, store)[1], store.index.drain()
-
-
 def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> FileKnown | None:
-    coverage = store.look(cover, file.inventory, file.recorded)
-    if coverage is None or press.by_theme is not None:
+    if press.by_theme is not None:
         return None
+    coverage = file.coverage()
     part = store.look(file_part, coverage)
     html = store.look(file_html, coverage)
     text = store.look(file_text, coverage)
@@ -116,7 +105,7 @@ def _is_there(file: FileKnown, press: Press) -> bool:
 
 
 def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
-    coverage = file.coverage(store)
+    coverage = file.coverage()
     views = file_views(coverage.value, highlighted(file.source.value), config)
     paths, fates = press.make(map(symbol_sheet, views), store)
     return FileKnown(
@@ -205,7 +194,7 @@ def _texts_of(plan: Plan, texts: Sequence[Known[FileText]]) -> dict[str, tuple[t
         for slug, *_ in file.recorded:
             ran[slug].append(text)
     found = {profile_data_path(slug): (tuple(own), slug) for slug, own in ran.items()}
-    return {path: (tuple(texts), path) for path in (INVENTORY, NAMES, PLACES)} | found
+    return {path: (tuple(texts), path) for path in (data.INVENTORY, NAMES, PLACES)} | found
 
 
 def joined(frame: Artifact, used: tuple[tuple[Known[FileText], ...], str]) -> bytes:

@@ -15,35 +15,37 @@ _MAGIC = b"covatlas index 1" + b"\n" * 56  # as long as a record, so that record
 _CHECK = 8
 RECORD = 64 + _CHECK
 _BATCH = 2000  # records that a killed build may lose
+Drained = tuple[list[bytes], set[bytes]]  # records, keys
 
 
 class Index:
-    """Keys and digests are sha256 in hex; `used` holds every key that was found or added."""
+    """Keys and digests are sha256 in hex; `used` holds every key (raw) that was found or added."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._found = _read(path)
         self._pending: list[bytes] = []
-        self.used: set[str] = set()
+        self.used: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._found)
 
     def get(self, key: str) -> str | None:
         """Return the digest of the result under `key`."""
-        found = self._found.get(bytes.fromhex(key))
+        raw = bytes.fromhex(key)
+        found = self._found.get(raw)
         if found is None:
             return None
-        self.used.add(key)
+        self.used.add(raw)
         return found.hex()
 
     def put(self, key: str, digest: str) -> None:
         """Add a record; it is on disk after the next `flush`."""
-        raw = bytes.fromhex(key), bytes.fromhex(digest)
-        self.used.add(key)
-        if self._found.get(raw[0]) != raw[1]:
-            self._found[raw[0]] = raw[1]
-            self._pending.append(_record(*raw))
+        raw, found = bytes.fromhex(key), bytes.fromhex(digest)
+        self.used.add(raw)
+        if self._found.get(raw) != found:
+            self._found[raw] = found
+            self._pending.append(_record(raw, found))
             if len(self._pending) >= _BATCH:
                 self.flush()
 
@@ -61,16 +63,18 @@ class Index:
                 data = b"\n" * (RECORD - size % RECORD) + data
             file.write(data)
 
-    def drain(self) -> list[tuple[str, str]]:
-        """Return what is pending, and forget that it is."""
-        pending, self._pending = self._pending, []
-        return [(record[:32].hex(), record[32:64].hex()) for record in pending]
+    def drain(self) -> Drained:
+        """Return what was added and used since the last time, and forget that it was."""
+        drained = self._pending, self.used
+        self._pending, self.used = [], set()
+        return drained
 
-    def adopt(self, records: Iterable[tuple[str, str]]) -> None:
+    def adopt(self, drained: Drained) -> None:
         """Add what another index, or this one, drained."""
-        for key, digest in records:
-            self._found.pop(bytes.fromhex(key), None)
-            self.put(key, digest)
+        records, used = drained
+        self._found.update((record[:32], record[32:64]) for record in records)
+        self._pending += records
+        self.used |= used
 
     def keys_of(self, digests: set[str]) -> set[str]:
         """Return the keys whose result is among `digests`."""

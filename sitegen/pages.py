@@ -97,9 +97,8 @@ class OverlapView:
 
 def symbol_sheet(view: SymbolView) -> Sheet:
     """Return the sheet of a module's or symbol's page."""
-    template = "module.html" if view.kind == "module" else "symbol.html"
     text = f"{view.kind.capitalize()} {view.id}: which profiles run it"
-    return Sheet(template, view.page, view.id, text, view)
+    return Sheet("symbol.html", view.page, view.id, text, view)
 
 
 def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:

@@ -5,39 +5,55 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from instrument.errors import CovatlasError
+from sitegen.store import DiskStore, Store
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 FEWEST = 24  # items that are worth a process
-_task: Callable[[Any], Any] | None = None  # what a forked process inherits
+_work: tuple[Callable[[Any], Any], Sequence[Any]] | None = None  # what a forked process inherits
 
 
-def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> list[Result]:
-    """Return `task(item)` for each item, in order, by up to `jobs` processes (0: one per core)."""
-    global _task
+def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+    """Yield `task(item)` for each item, in order, by up to `jobs` processes (0: one per core)."""
+    global _work
     jobs = min(jobs or _cores(), len(items) // FEWEST)
     # A fork takes only the calling thread along: another's lock would stay locked for ever (mkdocs serve has threads).
     if jobs < 2 or threading.active_count() > 1 or "fork" not in multiprocessing.get_all_start_methods():
-        return [task(item) for item in items]
-    _task = task
+        yield from map(task, items)
+        return
+    _work = task, items
     try:
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
-            return list(pool.map(_call, items, chunksize=max(1, len(items) // (jobs * 8))))
+            # Items stay where the fork has them: only their positions go through the pipe.
+            yield from pool.map(_call, range(len(items)), chunksize=max(1, len(items) // (jobs * 16)))
     except BrokenProcessPool:
         raise CovatlasError("a worker process of the build was killed; try again, or with --jobs 1") from None
     finally:
-        _task = None
+        _work = None
 
 
-def _call(item: Any) -> Any:
-    assert _task is not None
-    return _task(item)
+def spread_stages(task: Callable[[Item], Result], items: Sequence[Item], store: Store, jobs: int) -> list[Result]:
+    """Return `task(item)` for each item; what the processes write down in a disk store's index is taken over."""
+    if not isinstance(store, DiskStore):
+        return [task(item) for item in items]
+    store.flush()
+    made = []
+    for result, records in spread(lambda item: (task(item), store.index.drain()), items, jobs):
+        store.index.adopt(records)
+        made.append(result)
+    return made
+
+
+def _call(position: int) -> Any:
+    assert _work is not None
+    task, items = _work
+    return task(items[position])
 
 
 def _cores() -> int:

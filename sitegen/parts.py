@@ -14,11 +14,10 @@ import orjson
 from sitegen import data
 from sitegen.cells import FileCells, file_cells
 from sitegen.matrix import build_matrix, find_gaps, sort_gaps
-from sitegen.model import FileCoverage, Gap, Gaps, Inventory, Kind, Matrix, ProfileHead, Summary
+from sitegen.model import Cell, FileCoverage, Gap, Gaps, Kind, Matrix, Summary
 from sitegen.names import names_artifact, places_artifact
 from sitegen.views import ModuleRow, module_row
 
-_NOTHING = Summary(0, 0, 0, 0, 0, 0, 0.0)
 Members = tuple[tuple[str, bytes], ...]  # key of a JSON object → what stands between the brackets of its value
 
 
@@ -57,23 +56,38 @@ def file_part(coverage: FileCoverage) -> FilePart:
 
 def file_text(coverage: FileCoverage) -> FileText:
     """Return a file's share of the twins."""
+    path = coverage.inventory.path
+    untouched = [_dumps(data.symbol_value(item, None, path)) for item in coverage.symbols]
+    cells: dict[str, dict[int, Cell]] = {slug: {} for slug, _ in coverage.executed}
+    for index, item in enumerate(coverage.symbols):
+        for cell in item.cells:
+            cells[cell.slug][index] = cell
     profiles = []
-    for slug, _ in coverage.executed:
-        head = ProfileHead(slug, "", "", "unknown", None, None, None, 0, (), (), ())
-        profiles.append((slug, _members(data.profile_artifact(head, _NOTHING, (coverage,)).data)))
+    for slug, executed in coverage.executed:
+        symbols = untouched.copy()
+        covered: dict[str, list[bytes]] = {"module": [], "class": []}
+        for index, cell in cells[slug].items():
+            item = coverage.symbols[index]
+            symbols[index] = _dumps(data.symbol_value(item, cell, path))
+            if cell.certainty == "body" and item.symbol.kind in covered:
+                covered[item.symbol.kind].append(_dumps(item.symbol.id))
+        reached = _dumps(path) + b":" + _dumps(data.reached_value(coverage.inventory, executed))
+        members = (("classes", covered["class"]), ("files", [reached]), ("modules", covered["module"]),
+                   ("symbols", symbols))  # fmt: skip
+        profiles.append((slug, tuple((key, b",".join(values)) for key, values in members)))
     own = (coverage.inventory,)
-    whole = (data.inventory_artifact(Inventory(own)), names_artifact(own, ()), places_artifact(own))
-    return FileText(tuple((twin.path, _members(twin.data)) for twin in whole), tuple(profiles))
+    whole = [(twin.path, _members(twin.data)) for twin in (names_artifact(own, ()), places_artifact(own))]
+    whole.append((data.INVENTORY, (("files", _dumps(data.file_value(coverage.inventory))),)))
+    return FileText(tuple(whole), tuple(profiles))
 
 
 def _members(document: bytes) -> Members:
-    """Return what stands between the brackets of each list, and of `files`, in a JSON object."""
-    found = orjson.loads(document)
-    return tuple(
-        (key, orjson.dumps(value, option=orjson.OPT_SORT_KEYS)[1:-1])
-        for key, value in sorted(found.items())
-        if _is_joined(key, value)
-    )
+    """Return what stands between the brackets of each list in a JSON object."""
+    return tuple((key, _dumps(value)[1:-1]) for key, value in orjson.loads(document).items() if type(value) is list)
+
+
+def _dumps(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _is_joined(key: str, value: object) -> bool:
@@ -90,7 +104,7 @@ def join_document(frame: bytes, parts: Sequence[Members]) -> bytes:
     found = orjson.loads(frame)
     fields = []
     for key in sorted(found):
-        value = orjson.dumps(found[key], option=orjson.OPT_SORT_KEYS)
+        value = _dumps(found[key])
         if _is_joined(key, found[key]) and not found[key]:
             value = value[:1] + b",".join(joined.get(key, ())) + value[-1:]
         fields.append(orjson.dumps(key) + b":" + value)

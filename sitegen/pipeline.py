@@ -5,7 +5,6 @@ A plan holds what is known about each file and profile by digest; a value is rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sitegen.attribution import RawLines, attribute, called_lines, strangers
@@ -26,31 +25,32 @@ from sitegen.model import (
     SourceText,
     Symbol,
 )
+from sitegen.parallel import spread_stages
 from sitegen.previous import find_gone, identities
 from sitegen.profiles import read_profile
 from sitegen.steps import FileSteps, read_steps, trace_lines
-from sitegen.store import Store
+from sitegen.store import NullStore, Store, derive
 
 # Slug, raw lines, failed, digest of the source as it ran if known, raw lines of each trace.
 Recorded = tuple[str, int, bool, str | None, tuple[int, ...]]
 Steps = tuple[tuple[str, Known[tuple[FileSteps, ...]]], ...]  # slug, what its steps ran of all files
 Names = tuple[tuple[str, str | None], ...]  # id and parent of each symbol of a file
-Spread = Callable[[Callable[[int], object], int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """One source file: its bytes, and its coverage once somebody asks."""
+    """One source file: its bytes, what profiles recorded of it, and the digest of its coverage."""
 
     path: str
     source: Known[bytes]
     inventory: Known[FileInventory]
     recorded: tuple[Recorded, ...]
     steps: Steps  # of the profiles in `recorded`
+    digest: str
 
-    def coverage(self, store: Store) -> Known[FileCoverage]:
-        """Return the file's coverage."""
-        return store.call(cover, self.inventory, self.recorded)
+    def coverage(self) -> Known[FileCoverage]:
+        """Return the file's coverage, made once somebody asks."""
+        return Known(digest=self.digest, load=lambda: cover(self.inventory.value, self.recorded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class Plan:
     gone: Known[tuple[Gone, ...]]  # what the previous site had and this one has not
 
 
-def plan_of(snapshot: Snapshot, store: Store) -> Plan:
+def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
     sources = {source.path: Known(source.data) for source in snapshot.sources}
-    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store), store)
+    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store, jobs), store)
     profiles = _profiles(snapshot, store)
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
     steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
@@ -80,7 +80,7 @@ def plan_of(snapshot: Snapshot, store: Store) -> Plan:
     return Plan(
         config=snapshot.config,
         files=tuple(
-            FilePlan(path, sources[path], inventory, tuple(own), tuple((run[0], steps[run[0]]) for run in own))
+            _file_plan(path, sources[path], inventory, tuple(own), tuple((run[0], steps[run[0]]) for run in own))
             for (path, inventory), own in zip(inventories.items(), recorded.values(), strict=True)
         ),
         heads=tuple(store.call(head_of_profile, profile) for profile in profiles.values()),
@@ -91,10 +91,16 @@ def plan_of(snapshot: Snapshot, store: Store) -> Plan:
     )
 
 
+def _file_plan(
+    path: str, source: Known[bytes], inventory: Known[FileInventory], recorded: tuple[Recorded, ...], steps: Steps
+) -> FilePlan:
+    return FilePlan(path, source, inventory, recorded, steps, derive(cover, inventory, recorded).digest)
+
+
 def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
     """Return everything that is known, joined, in memory at once."""
     plan = plan_of(snapshot, store)
-    files = tuple(file.coverage(store).value for file in plan.files)
+    files = tuple(file.coverage().value for file in plan.files)
     return Atlas(
         config=plan.config,
         files=files,
@@ -121,12 +127,17 @@ def inventory_of(sources: tuple[SourceText, ...], exclude: str, store: Store) ->
 
 
 def _inventories(
-    sources: tuple[SourceText, ...], exclude: str, data: dict[str, Known[bytes]], store: Store
+    sources: tuple[SourceText, ...], exclude: str, data: dict[str, Known[bytes]], store: Store, jobs: int
 ) -> dict[str, Known[FileInventory]]:
-    return {
-        source.path: store.call(read_inventory, source.path, source.module, data[source.path], exclude)
-        for source in sorted(sources, key=lambda source: source.path)
-    }
+    def read(source: SourceText) -> Known[FileInventory]:
+        return store.call(read_inventory, source.path, source.module, data[source.path], exclude)
+
+    def known(source: SourceText) -> bool:
+        return store.look(read_inventory, source.path, source.module, data[source.path], exclude) is not None
+
+    todo = [] if isinstance(store, NullStore) else [source for source in sources if not known(source)]
+    spread_stages(lambda source: store.call(names_only, read(source)).digest, todo, store, jobs)
+    return {source.path: read(source) for source in sorted(sources, key=lambda source: source.path)}
 
 
 def _named(inventories: dict[str, Known[FileInventory]], store: Store) -> dict[str, Known[FileInventory]]:

@@ -114,7 +114,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
                 log.info(f"no profile data in {options.coverage_dir}: only the hand-written pages are built")
             if self._prepared is not None:
                 self._prepared = in_repository(self._prepared, config.repo_url or "")
-                self._plan = plan_of(self._prepared.snapshot, self._prepared.store)
+                self._plan = plan_of(self._prepared.snapshot, self._prepared.store, options.jobs)
         except CovatlasError as error:
             raise self._told(error) from None
         if self._prepared is not None:

@@ -99,7 +99,7 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
     from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
     from sitegen.pipeline import plan_of
 
-    plan = plan_of(prepared.snapshot, store)
+    plan = plan_of(prepared.snapshot, store, options.jobs)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
     if frame is None or any(present.get(path) != found for path, found in frame.value.files):
         return None

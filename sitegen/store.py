@@ -29,6 +29,11 @@ KEPT_LISTS = 4
 _RUNTIME = ("errors.py", "record.py", "slug.py")  # the modules of `instrument` that the generator computes with
 
 
+def derive(stage: Callable[..., Result], *args: object) -> Known[Result]:
+    """Return `stage(*args)`, known by its arguments, made when its value is asked for and kept nowhere."""
+    return Known(digest=fingerprint("", stage, args), load=lambda: stage(*map(plain, args)))
+
+
 class Store(Protocol):
     """Where results of stages are kept."""
 
@@ -156,9 +161,10 @@ class DiskStore:
     def note(self, stage: Callable[..., object], args: tuple[object, ...], found: str | None = None) -> str | None:
         """Return the digest noted for a stage and arguments, or note `found` as that."""
         key = fingerprint(self.toolchain, stage, args)
-        if found is not None:
-            self.index.put(key, found)
-        return self.index.get(key)
+        if found is None:
+            return self.index.get(key)
+        self.index.put(key, found)
+        return found
 
     def flush(self) -> None:
         """Write down what was added; until then a killed build forgets it."""
@@ -168,7 +174,7 @@ class DiskStore:
         """Write down which records this build used, for `covatlas gc`, and flush; the lists of older builds go."""
         self.flush()
         folder = self._path / "used"
-        data = b"".join(map(bytes.fromhex, sorted(self.index.used)))
+        data = b"".join(sorted(self.index.used))
 
         def write() -> None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -186,9 +192,9 @@ class DiskStore:
         kept, value = read_entry(self._path, found)
         if kept:
             return value
-        known = Known(stage(*map(plain, args)))
-        self._write(known)
-        return known.value
+        value = stage(*map(plain, args))
+        self._write(Known(value, found))
+        return value
 
     def _write(self, known: Known[Any]) -> None:
         if self._writable:

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
+from html import escape
 from urllib.parse import quote
 
-from sitegen.address import link, symbol_path
+from sitegen.address import link, profile_path, symbol_path
 from sitegen.listing import Fold, listing
 from sitegen.model import FileCoverage, SiteConfig, Symbol, SymbolCoverage
-from sitegen.views import Lookup, State, Tally, state, tally, union
+from sitegen.views import WORDS, Lookup, State, state, tally, union
 
 Link = tuple[str, str]  # href, text
 LONG = 300  # lines; a longer module folds its members, which have pages of their own
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
-    """A profile that runs the symbol: how many of its statements, and how sure that is."""
-
-    slug: str
-    executed: int
-    certainty: State
-
-
-@dataclass(frozen=True, slots=True)
-class MemberRow:
-    """A symbol inside another: `depth` is 0 for a direct member."""
-
-    href: str
-    name: str
-    kind: str
-    depth: int
-    executed: int
-    statements: int
-    state: State
-    profiles: int
-
-
-@dataclass(frozen=True, slots=True)
 class SymbolView:
-    """What a symbol's or module's page shows; `rows` is HTML."""
+    """What a symbol's or module's page shows; `runs`, `members` and `rows` are HTML, the hot rows of a page."""
 
     page: str
     id: str
@@ -54,12 +33,13 @@ class SymbolView:
     state: State
     executed: int
     statements: int
-    runs: tuple[RunRow, ...]
+    slugs: str
+    runs: str
     lineage: tuple[Link, ...]
     before: Link | None
     after: Link | None
-    members: tuple[MemberRow, ...]
-    member_tally: Tally | None
+    members: str
+    covered: tuple[int, int]  # symbols inside a module, and how many have lines to run
     folded: bool
     rows: str
     source_link: str
@@ -71,16 +51,18 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
     lookup = Lookup((file,))
     lines = listing(file, fragments)
     executed = union(file)
+    rows = {item.symbol.id: _Row(item, executed) for item in file.symbols}
     for coverage in file.symbols:
         symbol = coverage.symbol
+        row = rows[symbol.id]
         module = symbol.kind == "module"
-        page = symbol_path(symbol.id, symbol.kind)
         first = 1 if module else symbol.first
         last = len(lines.rows) if module else min(symbol.last, len(lines.rows))
-        folds = _folds(symbol, page, lookup) if symbol.kind == "class" or (module and last > LONG) else []
-        before, after = _neighbours(symbol, page, lookup)
+        folds = _folds(symbol, row.path, lookup) if symbol.kind == "class" or (module and last > LONG) else []
+        before, after = _neighbours(symbol, row.path, lookup)
+        inside = tally(file.symbols[1:]) if module else None
         yield SymbolView(
-            page=page,
+            page=row.path,
             id=symbol.id,
             name=symbol.name,
             kind=symbol.kind,
@@ -89,15 +71,16 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
             decorators=symbol.decorators,
             path=file.inventory.path,
             first=first,
-            state=state(coverage),
-            executed=(executed & symbol.statements).bit_count(),
-            statements=symbol.statements.bit_count(),
-            runs=tuple(RunRow(cell.slug, cell.executed.bit_count(), cell.certainty) for cell in coverage.cells),
-            lineage=_lineage(symbol, page, lookup),
+            state=row.state,
+            executed=row.executed,
+            statements=row.statements,
+            slugs=" ".join([cell.slug for cell in coverage.cells]),
+            runs=_runs(coverage, row.statements),
+            lineage=_lineage(symbol, row.path, lookup),
             before=before,
             after=after,
-            members=tuple(_members(symbol, page, executed, lookup)),
-            member_tally=tally(_inside(symbol, lookup)) if module else None,
+            members="".join(_members(symbol, row.path, rows, lookup)),
+            covered=(inside.body, inside.total) if inside else (0, 0),
             folded=bool(folds),
             rows=lines.folded(first, last, folds),
             source_link=source_link(config, file.inventory.path, first, last),
@@ -142,24 +125,53 @@ def _neighbours(symbol: Symbol, page: str, lookup: Lookup) -> tuple[Link | None,
     return (before and (_href(page, before), before.name)), (after and (_href(page, after), after.name))
 
 
-def _members(symbol: Symbol, page: str, executed: int, lookup: Lookup, depth: int = 0) -> Iterator[MemberRow]:
-    """Yield everything inside a symbol, in source order."""
-    for member in lookup.members.get(symbol.id, ()):
-        coverage = lookup.symbols[member.id]
-        yield MemberRow(
-            href=_href(page, member),
-            name=member.name,
-            kind=f"async {member.kind}" if member.is_async else member.kind,
-            depth=min(depth, 5),
-            executed=(executed & member.statements).bit_count(),
-            statements=member.statements.bit_count(),
-            state=state(coverage),
-            profiles=sum(cell.certainty == "body" for cell in coverage.cells),
+# ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Row:
+    """What the row of a symbol says wherever it is a member, counted once."""
+
+    __slots__ = ("executed", "path", "state", "statements", "text")
+
+    def __init__(self, item: SymbolCoverage, executed: int) -> None:
+        symbol = item.symbol
+        self.path = symbol_path(symbol.id, symbol.kind)
+        self.executed = (executed & symbol.statements).bit_count()
+        self.statements = symbol.statements.bit_count()
+        self.state = state(item)
+        profiles = sum(cell.certainty == "body" for cell in item.cells)
+        kind = f"async {symbol.kind}" if symbol.is_async else symbol.kind
+        self.text = (
+            f"<code>{escape(symbol.name)}</code></a></td><td>{kind}</td><td>"
+            f'{_chip(self.state)}</td><td class="n">{profiles}</td>'
+            f"<td><small>{self.executed}/{self.statements}</small></td></tr>\n"
         )
-        yield from _members(member, page, executed, lookup, depth + 1)
 
 
-def _inside(symbol: Symbol, lookup: Lookup) -> Iterator[SymbolCoverage]:
+@cache
+def _chip(state: State) -> str:
+    return f'<span class="cv-chip cv-{state}">{WORDS[state]}</span>'
+
+
+def _runs(coverage: SymbolCoverage, statements: int) -> str:
+    """Return a row per profile that runs the symbol: how many of its statements, and how sure that is."""
+    return "".join([
+        f"{_profile(cell.slug)}{_chip(cell.certainty)}</td><td><small>{cell.executed.bit_count()}/{statements}"
+        "</small></td></tr>\n"
+        for cell in coverage.cells
+    ])  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _profile(slug: str) -> str:
+    href = link(symbol_path("any", "function"), profile_path(slug))  # every symbol's page is as deep
+    return f'<tr><td><a href="{escape(href)}"><code>{escape(slug)}</code></a></td><td>'
+
+
+def _members(symbol: Symbol, page: str, rows: dict[str, _Row], lookup: Lookup, depth: int = 0) -> Iterator[str]:
+    """Yield a row for everything inside a symbol, in source order; `depth` is 0 for a direct member."""
     for member in lookup.members.get(symbol.id, ()):
-        yield lookup.symbols[member.id]
-        yield from _inside(member, lookup)
+        row = rows[member.id]
+        href = escape(link(page, row.path))
+        yield f'<tr><td class="cv-d{min(depth, 5)}"><a class="cv-sym" href="{href}">{row.text}'
+        yield from _members(member, page, rows, lookup, depth + 1)

@@ -138,9 +138,7 @@ FAULTS: dict[str, Callable[[], ExitStack]] = {
         lambda stage, args: (args[0].slug, *args[1:]) if stage == "read_profile" else args  # type: ignore[attr-defined]
     ),
     "a twin without its files": lambda: _forget("joined", 0),
-    "a stage that sees what is no argument": lambda: _patched(
-        pipeline__cover=cover_by_the_hour, engine__cover=cover_by_the_hour
-    ),
+    "a stage that sees what is no argument": lambda: _patched(pipeline__cover=cover_by_the_hour),
     "deleted pages stay": lambda: _patched(publish___delete=lambda site, path: True),
     "published files are believed": lambda: _patched(
         generate__look_at=lambda site, token, memory: statcache.Present(read_token(site) or {}, 0)
