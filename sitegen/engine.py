@@ -12,13 +12,13 @@ from sitegen.address import module_data_path, profile_data_path, profile_path, s
 from sitegen.cells import PATH as CELLS
 from sitegen.cells import cells_artifact
 from sitegen.fingerprint import Known
-from sitegen.fragments import FileHtml, file_html
+from sitegen.fragments import MATRIX_LIST, FileHtml, file_html
 from sitegen.frame import Paths, page_set
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Atlas, FileCoverage, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
 from sitegen.module_data import module_artifact, reached_of
 from sitegen.names import NAMES, PLACES
-from sitegen.pages import Whole, symbol_sheet, whole_sheets
+from sitegen.pages import symbol_sheet, whole_sheets
 from sitegen.parallel import spread_stages
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
 from sitegen.pipeline import FilePlan, Plan
@@ -27,6 +27,8 @@ from sitegen.previous import GONE, gone_artifact
 from sitegen.redirects import GO, GO_SHEET, gone_sheets
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
+from sitegen.tables import RouteUse, route_uses
+from sitegen.whole import Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def page_paths(plan: Plan, store: Store) -> list[str]:
     """Return the paths of all pages and twins that `make_site` will make, without making them."""
     symbols = [symbol for file in plan.files for symbol in store.call(symbol_paths, file.inventory).value]
     own = [path for slug in plan.slugs for path in (profile_path(slug), profile_data_path(slug))]
-    sections = ["index.html", "matrix/index.html", "gaps/index.html", "overlap/index.html"]
+    sections = ["index.html", *(f"{name}/index.html" for name in ("matrix", "gaps", "overlap", "routes")), MATRIX_LIST]
     return (
         symbols
         + own
@@ -131,13 +133,14 @@ def _lines(file: FilePlan, coverage: Known[FileCoverage], press: Press, store: S
 def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
     parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
     shown = tuple(store.call(shown_head, head) for head in plan.heads)
-    args = (plan.config, shown, parts, html, plan.gone, *press.look)
+    routes = store.call(all_routes, plan.heads)
+    args = (plan.config, shown, parts, html, plan.gone, routes, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
     if kept is None or not kept.readable or not press.has(kept.value):
         matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
         heads = tuple(head.value for head in shown)
-        whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value)
+        whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value, routes.value)
         sheets = chain(whole_sheets(whole, [item.value for item in html]), gone_sheets(plan.gone.value), [GO_SHEET])
         paths, fates = press.make(sheets, store)
         kept = store.keep(paths, page_set, *args)
@@ -147,6 +150,11 @@ def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -
 def shown_head(head: ProfileHead) -> ProfileHead:
     """Return a head without what the pages leave to data/build.json: a re-recorded profile changes no page by it."""
     return replace(head, commit=None, recorded=None, duration_s=None, routes=())
+
+
+def all_routes(heads: tuple[ProfileHead, ...]) -> tuple[RouteUse, ...]:
+    """Return the routes of the app and who requests them."""
+    return route_uses(heads)
 
 
 def whole_matrix(slugs: tuple[str, ...], parts: tuple[FilePart, ...]) -> Matrix:

@@ -1,4 +1,4 @@
-"""A file's rows on pages that show all files: made once per file, put together on the profiles' and matrix's pages."""
+"""A file's rows on pages that show all files: made once per file, put together on profiles' pages and the list."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from sitegen.render import plural
 from sitegen.views import WORDS
 
 MATRIX = "matrix/index.html"
+MATRIX_LIST = "matrix/list.html"
+NAMED = 8  # profiles of a symbol on the list; its own page names all
 _SOME_PROFILE = profile_path("a")  # every profile's page is as deep
 
 
 @dataclass(frozen=True, slots=True)
 class FileHtml:
-    """The file's fold on each profile's page, and on the matrix page ("" without symbols inside the module)."""
+    """The file's fold on each profile's page, and on the matrix's list ("" without symbols inside the module)."""
 
     profiles: tuple[tuple[str, str], ...]
     matrix: str
@@ -73,7 +75,8 @@ def _matrix_fold(coverage: FileCoverage) -> str:
     if len(coverage.symbols) < 2:
         return ""
     rows = [
-        f"<li>{_link(item.symbol, coverage, MATRIX)} <span>{_runs(item)}</span></li>\n" for item in coverage.symbols[1:]
+        f"<li>{_link(item.symbol, coverage, MATRIX_LIST)} <span>{_runs(item)}</span></li>\n"
+        for item in coverage.symbols[1:]
     ]
     return (
         f'<details class="cv-fold"><summary><code>{escape(coverage.symbols[0].symbol.id)}</code>'
@@ -84,6 +87,9 @@ def _matrix_fold(coverage: FileCoverage) -> str:
 
 def _runs(item: SymbolCoverage) -> str:
     shown = [
-        cell.slug + ("" if cell.certainty == "body" else f" <em>({WORDS[cell.certainty]})</em>") for cell in item.cells
+        cell.slug + ("" if cell.certainty == "body" else f" <em>({WORDS[cell.certainty]})</em>")
+        for cell in item.cells[:NAMED]
     ]
+    if len(item.cells) > NAMED:
+        shown.append(f"and {len(item.cells) - NAMED} more")
     return ", ".join(shown) or "<em>no profile</em>"

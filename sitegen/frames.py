@@ -21,6 +21,7 @@ SECTIONS = (  # key, title and path of each generated section, in the order of t
     ("matrix", "Matrix", "matrix/"),
     ("gaps", "Gaps", "gaps/"),
     ("overlap", "Overlap", "overlap/"),
+    ("routes", "Routes", "routes/"),
 )
 # What renders the same pages from the same files; of any other plugin nobody knows what it reads.
 _PLUGINS = frozenset({"covatlas", "search", "material/search"})

@@ -38,6 +38,12 @@ ASSETS = (
     "vendor/regular-table.LICENSE.txt",
     "vendor/sha256.js",
     "vendor/sha256.LICENSE.txt",
+    "matrix/main.js",
+    "matrix/matrix.css",
+    "matrix/model.js",
+    "matrix/overlap.js",
+    "matrix/state.js",
+    "matrix/table.js",
 )
 
 Say = Callable[[str], None]

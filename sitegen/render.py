@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from sitegen import address
 from sitegen.model import Page
-from sitegen.views import WHY, WORDS
+from sitegen.views import WHY, WORDS, hundredths
 
+STEPS = 9
 _BLANK = re.compile(r"\n[ \t\n]*\n")
 
 
@@ -50,7 +51,14 @@ class Renderer:
             WHY=WHY,
         )
         self._env.filters.update(
-            percent=percent, count=thousands, plural=plural, bar=bar_width, share=share, dotted=dotted
+            percent=percent,
+            count=thousands,
+            plural=plural,
+            bar=bar_width,
+            dotted=dotted,
+            step=step,
+            tenth=tenth,
+            stem=address.file_stem,
         )
         self._env.globals["m"] = self._env.get_template("macros.html").module  # once: an import costs each page 20 µs
 
@@ -65,12 +73,8 @@ class Renderer:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return `part` of `whole` in words: never 100 % of something unfinished, never 0 % of something begun."""
-    if not whole:
-        return "–"
-    if part in (0, whole):
-        return "100 %" if part else "0 %"
-    return f"{min(99, max(1, round(100 * part / whole)))} %"
+    """Return `part` of `whole` in words."""
+    return f"{hundredths(part, whole)} %" if whole else "–"
 
 
 def bar_width(part: int, whole: int) -> str:
@@ -78,9 +82,16 @@ def bar_width(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g}%" if whole else "0"
 
 
-def share(part: int, whole: int) -> str:
-    """Return `part` of `whole` as a number from 0 to 1."""
-    return f"{part / whole:.2g}" if whole else "0"
+def step(part: int, whole: int) -> int:
+    """Return the step of a heat map: 0 for nothing, STEPS for all, the others between."""
+    if not part:
+        return 0
+    return STEPS if part >= whole else min(STEPS - 1, 1 + part * (STEPS - 1) // whole)
+
+
+def tenth(number: float) -> str:
+    """Return a coordinate with one digit after the point, as short as it can be."""
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def thousands(number: int) -> str:

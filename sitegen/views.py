@@ -36,6 +36,13 @@ WHY = {
 }
 
 
+def hundredths(part: int, whole: int) -> int:
+    """Return `part` of `whole` in hundredths: never 100 of something unfinished, never 0 of something begun."""
+    if part in (0, whole):
+        return 100 if part else 0
+    return min(99, max(1, (200 * part + whole) // (2 * whole)))  # as assets/matrix/overlap.js rounds
+
+
 def best(cells: Iterable[Cell]) -> Certainty | None:
     """Return the surest certainty among cells, None without any."""
     found = {cell.certainty for cell in cells}

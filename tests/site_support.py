@@ -14,11 +14,13 @@ from sitegen.fragments import file_html
 from sitegen.generate import BuildOptions, prepare
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Page
-from sitegen.pages import Whole, symbol_sheet, whole_sheets
+from sitegen.pages import symbol_sheet, whole_sheets
 from sitegen.parts import file_part
 from sitegen.pipeline import build_atlas, plan_of
 from sitegen.render import Renderer
 from sitegen.symbol_pages import file_views
+from sitegen.tables import route_uses
+from sitegen.whole import Whole
 from tests.atlas_support import record, write
 
 HOSTILE = "<script>window.hacked = 1</script>"
@@ -140,7 +142,8 @@ def generated(options: BuildOptions) -> Generated:
         for view in file_views(file, sources[file.inventory.path], atlas.config)
     ]
     heads = tuple(shown_head(head.value) for head in plan.heads)
-    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps)
+    routes = route_uses(tuple(head.value for head in plan.heads))
+    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps, routes)
     sheets += whole_sheets(whole, [file_html(file) for file in atlas.files])
     return Generated(tuple(map(renderer.page, sheets)), data_artifacts(atlas, prepared.snapshot.commit))
 

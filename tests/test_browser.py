@@ -16,7 +16,7 @@ from sitegen.site import build_site
 from tests.site_support import HOSTILE, project
 
 PAGES = (
-    "", "matrix/", "gaps/", "overlap/", "profiles/alpha.html", "profiles/gamma.html", "modules/pkg.cart.html",
+    "", "matrix/", "matrix/list.html", "gaps/", "overlap/", "routes/", "profiles/alpha.html", "profiles/gamma.html", "modules/pkg.cart.html",
     "modules/pkg.hostile.html", "modules/pkg.broken.html", "symbols/pkg.cart.never.html", "words/",
 )  # fmt: skip
 
@@ -62,6 +62,7 @@ def test_one_clicks_from_the_map_to_everything(page: Page, base: str) -> None:
     assert page.url == base + "profiles/alpha.html"
     page.locator(".cv-tabs").get_by_role("link", name="Matrix").click()
     assert page.url == base + "matrix/"
+    page.get_by_role("link", name="As a list").click()
     page.locator("details.cv-fold", has_text="pkg.cart").locator("summary").click()
     page.get_by_role("link", name="Cart.discount").click()
     assert page.get_by_role("heading", level=1).inner_text() == "discount"
@@ -109,7 +110,7 @@ def test_dates_and_commit_are_filled_in_from_the_build_file(page: Page, base: st
 
 
 def test_lists_are_filtered_as_one_types(page: Page, base: str) -> None:
-    page.goto(base + "matrix/")
+    page.goto(base + "matrix/list.html")
     page.get_by_label("Filter").fill("discount")
     shown = page.locator("#symbol-lists li:visible")
     assert shown.count() == 1 and "beta" in shown.inner_text()
@@ -134,6 +135,9 @@ def test_the_map_works_without_javascript(browser: Browser, base: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(base + "matrix/")
+    row = page.locator("#matrix-map tr", has_text="pkg.cart")
+    assert row.is_visible() and page.locator("#matrix-live").is_hidden()
+    page.get_by_role("link", name="As a list").click()
     page.locator("details.cv-fold", has_text="pkg.cart").locator("summary").click()
     assert page.get_by_role("link", name="Cart.discount").is_visible()
     context.close()

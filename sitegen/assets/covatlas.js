@@ -9,6 +9,8 @@
 
   function fill(made) {
     const commit = typeof made.commit === "string" ? made.commit : "";
+    const place = document.querySelector("[data-covatlas-made]");
+    if (place) tellMade(place, made, commit);
     if (commit) build.textContent = `Made by Covatlas from commit ${commit.slice(0, 12)}`;
     for (const place of document.querySelectorAll("[data-covatlas-profile]")) {
       const profile = made.profiles[place.dataset.covatlasProfile];
@@ -87,6 +89,17 @@
     }, true);
   }
 
+  // The home page: from which commit, and when what it shows was recorded.
+  function tellMade(place, made, commit) {
+    const days = Object.values(made.profiles).flatMap((profile) => (profile.recorded ? [profile.recorded.slice(0, 10)] : []));
+    days.sort();
+    const parts = [];
+    if (commit) parts.push(`source at commit ${commit.slice(0, 12)}`);
+    if (days.length) parts.push(`profiles recorded ${days[0] === days.at(-1) ? days[0] : `${days[0]} to ${days.at(-1)}`}`);
+    place.textContent = parts.join(" · ");
+    place.hidden = !parts.length;
+  }
+
   function filter(input) {
     const lists = [...document.querySelectorAll(`${input.dataset.covatlasFilter} :is(details, tbody)`)];
     input.addEventListener("input", () => {
@@ -143,6 +156,9 @@
 
   document.querySelectorAll(".cv-find").forEach(finder);
   if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
+  // From disk no browser loads a module; the page then says what it needs.
+  if (document.getElementById("matrix-live")) load("matrix/matrix.css").then(() => import(`${base}assets/matrix/main.js`)).catch(() => {});
+  if (document.getElementById("overlap-map")) load("matrix/overlap.js").catch(() => {});
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);
   document.querySelectorAll("[data-covatlas-filter]").forEach(filter);

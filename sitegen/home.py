@@ -1,0 +1,152 @@
+"""The home page: totals, how complete they are, the packages as a picture and as a list, and where to look first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sitegen.address import file_stem, symbol_path
+from sitegen.model import Gap
+from sitegen.render import Sheet
+from sitegen.treemap import Box, Leaf, treemap
+from sitegen.views import ModuleRow, ProfileRow, Tally
+from sitegen.whole import Whole, above, package_of
+
+TOP = 10  # gaps, and troubles that stand open
+FEW = 5  # profiles with the most and the least of their own
+GROUPS = 40  # packages of the picture; beyond it they are put together further up
+WIDE, NARROW = (1000, 400), (360, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageView:
+    """The modules of one folder and their sum."""
+
+    name: str
+    executed: int
+    statements: int
+    symbols: int
+    covered: int
+    modules: tuple[ModuleRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HomeProfile:
+    """What the home page shows of a profile."""
+
+    slug: str
+    title: str
+    status: str
+    stale: int
+    trouble: str | None
+    requests: int
+    symbols: int
+    unique: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class HomeView:
+    """Totals over the whole source, and where to go from there; pictures are (width, height, boxes)."""
+
+    title: str
+    tally: Tally
+    executed: int
+    statements: int
+    touched: int  # modules with a covered body
+    modules: int
+    profiles: tuple[HomeProfile, ...]
+    most_unique: tuple[HomeProfile, ...]
+    least_unique: tuple[HomeProfile, ...]
+    packages: tuple[PackageView, ...]
+    gaps: tuple[Gap, ...]
+    all_gaps: int
+    pictures: tuple[tuple[int, int, tuple[Box, ...]], ...]
+
+    @property
+    def troubled(self) -> tuple[HomeProfile, ...]:
+        """Return the profiles whose cells must be read with care."""
+        return tuple(profile for profile in self.profiles if profile.trouble)
+
+    def count(self, status: str) -> int:
+        """Return how many profiles' playbacks ended like this."""
+        return sum(profile.status == status for profile in self.profiles)
+
+    @property
+    def stale(self) -> int:
+        """Return how many profiles ran source that changed since."""
+        return sum(profile.stale > 0 for profile in self.profiles)
+
+
+def home_sheet(whole: Whole, rows: Sequence[ProfileRow]) -> Sheet:
+    """Return the home page."""
+    modules = sorted(((package_of(part.path), part.row) for part in whole.parts), key=lambda item: item[0])
+    packages = tuple(
+        _package_view(name, tuple(row for _, row in group)) for name, group in groupby(modules, lambda item: item[0])
+    )
+    tallies = [part.row.tally for part in whole.parts]
+    profiles = tuple(map(_profile, rows))
+    by_own = sorted((profile for profile in profiles if profile.symbols), key=lambda item: (-item.unique, item.slug))
+    gaps = (*whole.gaps.modules, *whole.gaps.symbols)
+    view = HomeView(
+        title=whole.config.title,
+        tally=Tally(*(sum(getattr(tally, name) for tally in tallies) for name in Tally.__match_args__)),
+        executed=sum(package.executed for package in packages),
+        statements=sum(package.statements for package in packages),
+        touched=sum(row.profiles > 0 for _, row in modules),
+        modules=len(modules),
+        profiles=profiles,
+        most_unique=tuple(by_own[:FEW]),
+        least_unique=tuple(sorted(by_own[FEW:], key=lambda item: (item.unique, item.slug))[:FEW]),
+        packages=packages,
+        gaps=tuple(sorted(gaps, key=lambda gap: -gap.statements))[:TOP],
+        all_gaps=len(gaps),
+        pictures=tuple((width, height, _picture(packages, width, height)) for width, height in (WIDE, NARROW)),
+    )
+    return Sheet("home.html", "index.html", "Map", f"{whole.config.title}: which profiles run which code", view)
+
+
+def _profile(row: ProfileRow) -> HomeProfile:
+    head = row.head
+    return HomeProfile(
+        head.slug, head.title, head.status, row.stale, row.trouble, len(head.requests), row.symbols, len(row.unique),
+        row.summary.lines_covered,
+    )  # fmt: skip
+
+
+def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
+    return PackageView(
+        name=name,
+        executed=sum(row.executed for row in rows),
+        statements=sum(row.statements for row in rows),
+        symbols=sum(row.tally.total for row in rows),
+        covered=sum(row.tally.body for row in rows),
+        modules=rows,
+    )
+
+
+def _picture(packages: Sequence[PackageView], width: int, height: int) -> tuple[Box, ...]:
+    """Return the boxes of a picture; a narrow one shows packages only, unless there is but one."""
+    names = above((package.name for package in packages), GROUPS if width > 500 else GROUPS // 2)
+    groups: dict[str, list[PackageView]] = {}
+    for package in packages:
+        groups.setdefault(names[package.name], []).append(package)
+    shown = []
+    for name, members in groups.items():
+        leaf = Leaf(
+            name, f"#{anchor(members[0].name)}",
+            sum(member.statements for member in members), sum(member.executed for member in members),
+        )  # fmt: skip
+        modules = [
+            Leaf(row.module, symbol_path(row.module, "module"), row.statements, row.executed)
+            for member in members
+            for row in member.modules
+        ]
+        shown.append((leaf, modules if width > 500 or len(groups) == 1 else [leaf]))
+    return treemap(shown, width, height)
+
+
+def anchor(package: str) -> str:
+    """Return the anchor of a package in the list of the home page."""
+    return f"package-{file_stem(package)}"
