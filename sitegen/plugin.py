@@ -86,6 +86,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         self._options: BuildOptions | None = None
         self._inputs: Known[FrameInputs] | None = None
         self._mentioned: tuple[str, ...] = ()
+        self._made: frozenset[str] = frozenset()
         self._site_dir = ""
         self._staging: Path | None = None
         self._nav: Navigation | None = None
@@ -104,7 +105,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             raise PluginError(f"covatlas: the theme is {config.theme.name!r}; set theme: name: material in mkdocs.yml")
         try:
             self._prepared = self._plan = self._inputs = None
-            self._mentioned = ()
+            self._mentioned, self._made = (), frozenset()
             options = self._options = self._resolve(config)
             if self.given is not None:
                 self._prepared = self.given
@@ -133,11 +134,18 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             files.append(File.generated(config, artifact.path, content=artifact.data))
         if self._prepared is not None and self._plan is not None and self._inputs is not None:
             known = {file.dest_uri for file in files}
-            self._mentioned = self._inputs.value.mentioned(page_paths(self._plan, self._prepared.store))
+            self._made = frozenset(page_paths(self._plan, self._prepared.store))
+            self._mentioned = self._inputs.value.mentioned(self._made)
             for path in self._mentioned:
                 if path not in known:
                     files.append(_StampedFile(path, None, config.site_dir, True, inclusion=InclusionLevel.NOT_IN_NAV))
         return files
+
+    def on_page_markdown(self, markdown: str, *, page: Any, config: MkDocsConfig, files: Files) -> str:
+        """Leave a page out of the search whose address a generated page takes."""
+        if page.file.dest_uri in self._made:
+            page.meta["search"] = {"exclude": True}
+        return markdown
 
     def on_env(self, env: Any, config: MkDocsConfig, files: Files) -> Any:
         """Keep what the shells are rendered with."""
@@ -184,8 +192,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         assert self._theme is not None and self._staging is not None and self._inputs is not None
         shells = cut_shells(self._theme, log.warning)
         if self._plan is not None:  # a generated page stands before a hand-written one of the same address
-            taken = set(page_paths(self._plan, prepared.store))
-            files = tuple(item for item in files if item[0] not in taken)
+            files = tuple(item for item in files if item[0] not in self._made)
         whole = [(*key, shell) for key, shell in shells.items() if shell is not None]
         frame = Known(Frame(files, tuple(whole)))
         data = Path(config.config_file_path).read_bytes() if config.config_file_path else b""

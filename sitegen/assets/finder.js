@@ -2,17 +2,15 @@
 (() => {
   "use strict";
   const { base, names } = window.covatlas;
-  const SHOWN = 50;
-  const STEPS = 400; // of one hump search; a name that needs more is found as a subsequence
+  const SHOWN = 40;
   const KEY = `${new URL(base).pathname}.__finder`;
 
   // ── matching ──
 
-  const code = (character) => character.charCodeAt(0);
-  const isUpper = (at) => at >= 65 && at <= 90;
-  const isLower = (at) => at >= 97 && at <= 122;
-  const isDigit = (at) => at >= 48 && at <= 57;
-  const isWord = (at) => isUpper(at) || isLower(at) || isDigit(at) || at > 127;
+  const isUpper = (code) => code >= 65 && code <= 90;
+  const isLower = (code) => code >= 97 && code <= 122;
+  const isDigit = (code) => code >= 48 && code <= 57;
+  const isWord = (code) => isUpper(code) || isLower(code) || isDigit(code) || code > 127;
 
   // Whether a part or hump begins there: climate.Climate, build_all, HTTPServer, or a sign.
   function begins(name, at) {
@@ -24,37 +22,6 @@
     return isDigit(here) && !isDigit(before);
   }
 
-  // The humps that spell the query from `from` on, as [start, end, …], fewest letters of the name left out first.
-  function humps(name, text, query, from) {
-    let steps = 0;
-    const found = [];
-    function spell(done, at) {
-      for (let start = text.indexOf(query[done], at); start >= 0; start = text.indexOf(query[done], start + 1)) {
-        if (++steps > STEPS) return false;
-        if (!begins(name, start)) continue;
-        let length = 1;
-        while (done + length < query.length && text[start + length] === query[done + length]) length++;
-        for (; length; length--) {
-          if (done + length === query.length || spell(done + length, start + length)) {
-            found.unshift(start, start + length);
-            return true;
-          }
-        }
-      }
-      return false;
-    }
-    return spell(0, from) ? found : null;
-  }
-
-  function subsequence(text, query) {
-    let at = -1;
-    for (let index = 0; index < query.length; index++) {
-      at = text.indexOf(query[index], at + 1);
-      if (at < 0) return false;
-    }
-    return true;
-  }
-
   // Where the last `parts` parts of a dotted name begin.
   function tail(text, parts) {
     let at = text.length;
@@ -62,55 +29,64 @@
     return parts > 0 || at < 0 ? 0 : at + 1;
   }
 
-  const EXACT = 0, WHOLE_TAIL = 1, TAIL = 2, PART = 3, HUMP = 4, HUMPS = 5, INSIDE = 8, SCATTERED = 9;
+  // The sets of query letters (bit i: letter i) by character: what makes one step of `spells` cheap.
+  const LETTERS = new Int32Array(65536);
+  const LONGEST = 31;
 
-  // How well a name matches, less is better; -1: not at all. The tier first, then how much of the name is left over.
-  function score(name, text, query, parts) {
-    let tier = SCATTERED;
-    let at = text.indexOf(query);
-    if (at >= 0) {
-      const end = tail(text, parts);
-      if (text.length === query.length) tier = EXACT;
-      else if (text.startsWith(query, end)) tier = text.length - end === query.length ? WHOLE_TAIL : TAIL;
-      else {
-        tier = INSIDE;
-        for (; at >= 0 && tier > PART; at = text.indexOf(query, at + 1)) {
-          if (at === 0 || text[at - 1] === ".") tier = PART;
-          else if (tier > HUMP && begins(name, at)) tier = HUMP;
-        }
-      }
-    } else if (!subsequence(text, query)) return -1;
-    let runs = 0;
-    if (tier > HUMP && query.length > 1) {
-      for (let last = 0; last < 3 && tier > HUMPS + last; last++) {
-        const found = humps(name, text, query, last < 2 ? tail(text, parts + last) : 0);
-        if (found) [tier, runs] = [HUMPS + last, found.length / 2];
-      }
+  // Whether the query is spelled by beginnings of humps of name[from…], each followed by what comes after it: clb is
+  // spelled by CLimate.Build. One pass: bit i of `now` says that letter i was taken here, of `ever` here or before.
+  function spells(codes, flags, from, to, length) {
+    let now = 0;
+    let ever = 0;
+    const whole = 1 << (length - 1);
+    for (let at = from; at < to; at++) {
+      now = LETTERS[codes[at]] & (flags[at] ? (ever << 1) | 1 | (now << 1) : now << 1);
+      if (now & whole) return true;
+      ever |= now;
     }
-    return (tier << 16) | (Math.min(runs, 15) << 12) | Math.min(name.length, 4095);
+    return false;
   }
+
+  const EXACT = 0, WHOLE_TAIL = 1, TAIL = 2, PART = 3, HUMP = 4, HUMPS = 5, INSIDE = 8, SCATTERED = 9;
 
   // Which characters to show as matched: [start, end, …].
   function marks(name, query, exactCase) {
     const text = exactCase ? name : name.toLowerCase();
     if (text.length !== name.length) return [];
-    const parts = query.split(".").length;
-    const end = tail(text, parts);
+    const end = tail(text, query.split(".").length);
     const at = text.startsWith(query, end) ? end : text.lastIndexOf(query);
     if (at >= 0 && (at === end || begins(name, at))) return [at, at + query.length];
-    for (let last = 0; last < 3; last++) {
-      const found = humps(name, text, query, last < 2 ? tail(text, parts + last) : 0);
-      if (found) return found;
-    }
+    const found = humps(name, text, query, tail(text, query.split(".").length)) ?? humps(name, text, query, 0);
+    if (found) return found;
     if (at >= 0) return [at, at + query.length];
-    const found = [];
+    const scattered = [];
     let from = -1;
     for (const character of query) {
       from = text.indexOf(character, from + 1);
       if (from < 0) return [];
-      found.push(from, from + 1);
+      scattered.push(from, from + 1);
     }
-    return found;
+    return scattered;
+  }
+
+  // The humps that `spells` found, as [start, end, …]; only of names that are shown.
+  function humps(name, text, query, from) {
+    const dead = new Set();
+    function rest(done, at) {
+      if (dead.has(done * 65536 + at)) return null;
+      for (let start = text.indexOf(query[done], at); start >= 0; start = text.indexOf(query[done], start + 1)) {
+        if (!begins(name, start)) continue;
+        let length = 1;
+        while (done + length < query.length && text[start + length] === query[done + length]) length++;
+        for (; length; length--) {
+          const more = done + length === query.length ? [] : rest(done + length, start + length);
+          if (more) return [start, start + length, ...more];
+        }
+      }
+      dead.add(done * 65536 + at);
+      return null;
+    }
+    return query.length <= LONGEST ? rest(0, from) : null;
   }
 
   // One search over all names; a longer query than the last looks only at what the last found.
@@ -118,6 +94,20 @@
     constructor(ids) {
       this.ids = ids;
       this.lower = ids.map((id) => id.toLowerCase());
+      this.starts = new Int32Array(ids.length + 1);
+      ids.forEach((id, index) => (this.starts[index + 1] = this.starts[index] + id.length));
+      const size = this.starts[ids.length];
+      this.flags = new Uint8Array(size);
+      this.codes = { true: new Uint16Array(size), false: new Uint16Array(size) };
+      ids.forEach((id, index) => {
+        // A letter may grow in lower case (İ): then it is compared as it is.
+        if (this.lower[index].length !== id.length) this.lower[index] = id;
+        for (let at = 0, to = this.starts[index]; at < id.length; at++, to++) {
+          this.codes.true[to] = id.charCodeAt(at);
+          this.codes.false[to] = this.lower[index].charCodeAt(at);
+          this.flags[to] = begins(id, at);
+        }
+      });
       this.forget();
     }
 
@@ -135,28 +125,71 @@
     }
 
     look(query, exactCase) {
-      const { last, ids } = this;
-      const narrowed = last.found && last.exactCase === exactCase && last.query && query.startsWith(last.query);
-      const texts = exactCase ? ids : this.lower;
+      const { last } = this;
+      const narrowed = last.found && last.exactCase === exactCase && query.startsWith(last.query);
       const parts = query.split(".").length;
+      for (let at = 0; at < Math.min(query.length, LONGEST); at++) LETTERS[query.charCodeAt(at)] |= 1 << at;
       const found = [];
       const best = []; // [score, index], the worst last
-      let worst = Infinity;
-      const count = narrowed ? last.found.length : ids.length;
+      const count = narrowed ? last.found.length : this.ids.length;
       for (let step = 0; step < count; step++) {
         const index = narrowed ? last.found[step] : step;
-        const points = score(ids[index], texts[index], query, parts);
+        const full = best.length === SHOWN;
+        const points = this.score(index, query, exactCase, parts, full ? best[SHOWN - 1][0] : Infinity);
         if (points < 0) continue;
         found.push(index);
-        if (points >= worst && best.length === SHOWN) continue;
+        if (full && points >= best[SHOWN - 1][0]) continue;
         let place = best.length;
         while (place && best[place - 1][0] > points) place--;
         best.splice(place, 0, [points, index]);
-        if (best.length > SHOWN) best.pop();
-        worst = best[best.length - 1][0];
+        if (full) best.pop();
       }
+      for (let at = 0; at < query.length; at++) LETTERS[query.charCodeAt(at)] = 0;
       this.last = { query, found, exactCase };
       return { total: found.length, best: best.map(([, index]) => index), query, exactCase };
+    }
+
+    // How well a name matches, less is better; -1: not at all. The tier first, then how long the name is. A name that
+    // cannot be better than `worst` is not looked at closely.
+    score(index, query, exactCase, parts, worst) {
+      const text = exactCase ? this.ids[index] : this.lower[index];
+      const points = (tier) => (tier << 16) | Math.min(text.length, 65535);
+      let at = text.indexOf(query);
+      if (at < 0) {
+        const codes = this.codes[exactCase];
+        const end = this.starts[index + 1];
+        let next = 0;
+        for (let to = this.starts[index]; to < end && next < query.length; to++) {
+          if (codes[to] === query.charCodeAt(next)) next++;
+        }
+        if (next < query.length) return -1;
+        if (worst <= points(HUMPS)) return worst;
+        return points(this.humped(index, query, exactCase, parts) ?? SCATTERED);
+      }
+      const end = tail(text, parts);
+      if (text.length === query.length) return points(EXACT);
+      if (text.startsWith(query, end)) return points(text.length - end === query.length ? WHOLE_TAIL : TAIL);
+      if (worst <= points(PART)) return worst;
+      let tier = INSIDE;
+      for (; at >= 0 && tier > PART; at = text.indexOf(query, at + 1)) {
+        if (at === 0 || text[at - 1] === ".") tier = PART;
+        else if (this.flags[this.starts[index] + at]) tier = HUMP;
+      }
+      return points(tier === INSIDE ? this.humped(index, query, exactCase, parts) ?? tier : tier);
+    }
+
+    // The tier of a name whose humps spell the query: in its last part, in the last two, or anywhere.
+    humped(index, query, exactCase, parts) {
+      if (query.length < 2 || query.length > LONGEST) return undefined;
+      const codes = this.codes[exactCase];
+      const start = this.starts[index];
+      const end = this.starts[index + 1];
+      if (!spells(codes, this.flags, start, end, query.length)) return undefined;
+      const name = this.ids[index];
+      for (const more of [0, 1]) {
+        if (spells(codes, this.flags, start + tail(name, parts + more), end, query.length)) return HUMPS + more;
+      }
+      return HUMPS + 2;
     }
   }
 
