@@ -34,7 +34,7 @@ from sitegen.site import BuildReport, build_site
 from sitegen.store import toolchain
 
 TEMPLATES = Path(snapshots.__file__).parent / "templates"
-NAMES = ("a", "b", "c", "deep/d")
+NAMES = ("a", "b", "deep/d", "a/__init__", "__init__")  # two have the ids of the first
 SLUGS = ("one", "two", "three")
 BODIES = (
     "def f(x):\n    if x:\n        return 1\n    return 2\n",
@@ -42,9 +42,13 @@ BODIES = (
     "X = 1\n",
     "def f(x):\n    return 3\n\n\ndef f(x):\n    return 4\n",
     "def broken(:\n",
+    "def a():\n    return 1\n\n\ndef b():\n    return 2\n",
 )
-CONFIG = "site_name: Own\ntheme: {{name: material, font: false}}\nplugins: [covatlas]\nnav:\n{nav}"
-DOCS: dict[str, tuple[str, ...]] = {"how": ("how",), "why": ("how", "why")}  # navigation → its pages
+CONFIG = "site_name: Own\ntheme: {{name: material, font: false}}\nplugins: [covatlas]\n{more}nav:\n{nav}"
+DOCS = {  # what mkdocs.yml says → its folder, its pages, and more of it
+    "how": ("docs", ("how",), ""),
+    "why": ("words", ("how", "why"), "docs_dir: words\nrepo_url: https://github.com/own/repo\n"),
+}
 TOOLCHAIN = toolchain()  # once: others may be editing the code of this checkout
 FOREIGN = "theirs.txt"
 MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
@@ -181,9 +185,12 @@ class Edits(RuleBasedStateMachine):
 
     def read_by_mkdocs(self) -> object:
         """Return all that mkdocs reads of the project."""
-        read = [self.root / "mkdocs.yml", *(self.root / "docs").rglob("*"), *(self.templates / "theme").rglob("*")]
+        folders = (self.root / "docs", self.root / "words", self.templates / "theme")
+        read = [self.root / "mkdocs.yml", *(path for folder in folders for path in folder.rglob("*"))]
         files = ((str(path.relative_to(self.root)), path.read_bytes()) for path in sorted(read) if path.is_file())
-        return tuple(files), (self.root / "pkg/a.py").exists()  # the one page that hand-written ones link to
+        return tuple(files), any(
+            (self.root / f"pkg/{name}.py").exists() for name in ("a", "a/__init__")
+        )  # the linked page
 
     # ── source ──
 
@@ -236,7 +243,7 @@ class Edits(RuleBasedStateMachine):
         path = self.root / "pkg/a.py"
         digest = hashlib.sha256(path.read_bytes() if path.exists() and source == "right" else b"").hexdigest()
         if list((self.root / "data").glob(f"{slug}.coverage*")):
-            request = RequestRun("r1", "GET", f"/{title}", "/<x>", 200, 200, status == "passed", seconds)
+            request = RequestRun("r1", "GET", f"/{title}", f"/{title}/<x>", 200, 200, status == "passed", seconds)
             write_record(self.root / "data", RunRecord(
                 slug, status, "a", 1, "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", seconds, "http://h", title=title,
                 requests=(request,), sources={str(path): digest} if source else None,
@@ -298,20 +305,17 @@ class Edits(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(sorted(DOCS)))
     def edit_navigation(self, name: str) -> None:
-        self._write("docs/index.md", "# Start\n")
-        for page in ("how", "why"):
-            path = self.root / f"docs/{page}.md"
-            if page not in DOCS[name]:
-                path.unlink(missing_ok=True)
-            elif not path.exists():
-                self._write(f"docs/{page}.md", f"# {page}\n\n[a](modules/pkg.a.html)\n")
-        nav = "".join(f"  - {page.title()} {name}: {page}.md\n" for page in ["index", *DOCS[name]])
-        self._write("mkdocs.yml", CONFIG.format(nav=nav))
+        folder, pages, more = DOCS[name]
+        self._write(f"{folder}/index.md", "# Start\n")
+        for page in pages:
+            self._write(f"{folder}/{page}.md", f"# {page}\n\n[a](modules/pkg.a.html)\n")
+        nav = "".join(f"  - {page.title()} {name}: {page}.md\n" for page in ["index", *pages])
+        self._write("mkdocs.yml", CONFIG.format(nav=nav, more=more))
 
-    @precondition(lambda self: (self.root / "docs").is_dir())
-    @rule(text=st.sampled_from(["", "More.\n"]))
-    def edit_a_hand_written_page(self, text: str) -> None:
-        self._write("docs/how.md", f"# how\n\n[a](modules/pkg.a.html)\n{text}")
+    @precondition(lambda self: (self.root / "mkdocs.yml").exists())
+    @rule(folder=st.sampled_from(["docs", "words"]), text=st.sampled_from(["", "More.\n"]))
+    def edit_a_hand_written_page(self, folder: str, text: str) -> None:
+        self._write(f"{folder}/how.md", f"# how\n\n[a](modules/pkg.a.html)\n{text}")
 
     # ── outputs and cache ──
 
@@ -408,25 +412,36 @@ def script(machine: Edits) -> Iterator[object]:
     yield machine.rename_profile("two", "three")
     yield machine.record("three", 0b1010, "b", "r2", ".host.1.abc")
     yield machine.edit_template("symbol.html")
+    yield machine.edit_template("profile.html")
     yield machine.edit_template("theme/lean.html")
     yield machine.edit_options(("Other", "https://github.com/o/r"), ("main", ""))
     yield machine.edit_options(("Other", "https://github.com/o/r"), ("main", "src/"))
     yield machine.edit_options(("Other", "https://github.com/o/r"), ("mainsrc/", ""))
     yield machine.edit_the_coverage_configuration("return 1")
     yield machine.edit_navigation("how")
+    yield machine.edit_a_hand_written_page("docs", "More.\n")
+    yield machine.edit_options(("Title", ""), ("main", ""))
     yield machine.edit_navigation("why")
-    yield machine.edit_a_hand_written_page("More.\n")
+    yield machine.edit_a_hand_written_page("words", "More.\n")
     yield machine.commit_something("decade")
     yield machine.flip(machine.options.site_dir / "modules/pkg.a.html")
     for entry in sorted((machine.options.cache_dir / "stages/values").rglob("*")):
         if entry.is_file():
             entry.write_bytes(entry.read_bytes().replace(b"pkg.b", b"pkg.B"))
     machine.uncounted = True
-    yield machine.record("two", 0b10, "b", "r1")
+    yield machine.edit_source("deep/d", BODIES[0], "")  # no profile runs it: only the gaps and totals show
+    yield machine.edit_source("deep/d", BODIES[0].replace("    return 2\n", ""), "")
+    yield machine.record("two", 0b10, "deep/d", "r1")
     yield machine.damage_profile_data("two", "empty")
-    yield machine.edit_source("deep/d", BODIES[3], "")
-    yield machine.rename_source("deep/d", "c")
+    yield machine.forget_profile("two")
+    yield machine.edit_source("a/__init__", BODIES[0], "# moved\n")  # the very text of a.py
+    yield machine.edit_source("a", BODIES[0].replace("return 2", "return 6"), "# moved\n")
+    yield machine.edit_source("__init__", BODIES[5], "")  # names of modules
+    yield machine.delete_source("b")  # and one that is not any more
+    yield machine.edit_source("deep/d", BODIES[1], "")
+    yield machine.rename_source("deep/d", "a/__init__")
     yield machine.delete_source("a")
+    yield machine.delete_source("a/__init__")
     yield machine.forget_profile("three")
 
 
