@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from instrument.errors import CovatlasError, Finding
-from sitegen import cli_nights, config
+from sitegen import cli_link, cli_nights, config
 
 if TYPE_CHECKING:
     from sitegen.generate import BuildOptions
@@ -242,6 +242,7 @@ def serve(port: int, **given: Any) -> None:
     serve_site(_build_options(given), port, _say)
 
 
+cli_link.add_to(main)
 cli_nights.add_to(main)
 
 if __name__ == "__main__":
