@@ -243,7 +243,7 @@ def serve(port: int, **given: Any) -> None:
 
 
 cli_link.add_to(main)
-cli_nights.add_to(main)
+cli_nights.add_to(main, _with_build_options, _build_options)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -71,6 +71,41 @@ def read_profile(profile: ProfileInput, tree: Tree) -> ProfileData:
     )
 
 
+def check_data(slug: str, data: bytes) -> None:
+    """Raise CovatlasError with what is wrong with the bytes of a `<slug>.coverage`, and where its lines are not its."""
+    try:
+        masks = _read_data(data)
+        _check_whole(data)
+    except _Damaged as error:
+        raise CovatlasError(str(error)) from None
+    contexts = {context for by_context in masks.values() for context, mask in by_context.items() if mask}
+    if not contexts:
+        raise CovatlasError("the data file holds no line")
+    for context in sorted(contexts):
+        kind, _, rest = context.partition(":")
+        if kind == "profile" and rest.partition(":")[0] != slug:
+            raise CovatlasError(f"its lines are of profile {rest.partition(':')[0]!r:.80}, not of {slug!r}")
+
+
+def _check_whole(data: bytes) -> None:
+    """Raise _Damaged where the end is missing: its pages may hold nothing that was read, and yet it was cut off."""
+    page = int.from_bytes(data[16:18], "big")
+    size = (65536 if page == 1 else page) * int.from_bytes(data[28:32], "big")  # the database's header says so
+    if len(data) < size:
+        raise _Damaged(f"the data file is cut off: {len(data):,} of {size:,} bytes")
+
+
+def check_record(slug: str, data: bytes) -> RunRecord:
+    """Return the run record of a slug from its bytes; raise CovatlasError where it is none or another's."""
+    try:
+        record = _read_record(slug, data)
+    except _Damaged as error:
+        raise CovatlasError(str(error)) from None
+    if not isinstance(record.finished, str) or type(record.attempts) is not int:
+        raise CovatlasError(f"{slug}.run.json: not a run record (finished or attempts is of another type)")
+    return record
+
+
 # ── coverage.py's data files ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -177,10 +177,11 @@ def profile_table(nights: Nights) -> str:
     for profile in nights.profiles:
         about = f"{profile.title}: {profile.description}" if profile.description else profile.title
         played = "nightly" if profile.weight == "light" else "weekly"
-        rows.append(f"| `{profile.slug}` | {_cell(about)} | {profile.kind} | {played} | {profile.retries} |")
+        rows.append(f"| `{profile.slug}` | {as_text(about)} | {profile.kind} | {played} | {profile.retries} |")
     return "\n".join(rows) + "\n"
 
 
-def _cell(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+def as_text(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    text = " ".join(text.split())
     return text.translate({ord(mark): f"&#{ord(mark)};" if mark in "<>|&" else f"\\{mark}" for mark in "\\`*_[]<>|&"})
