@@ -33,6 +33,8 @@ ASSETS = (
     "finder.css",
     "finder.js",
     "go.js",
+    "lines.css",
+    "lines.js",
     "names.js",
     "vendor/regular-table.js",
     "vendor/regular-table.LICENSE.txt",

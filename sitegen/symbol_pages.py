@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from html import escape
 from urllib.parse import quote
 
-from sitegen.address import link, profile_path, symbol_path
+from sitegen.address import link, module_data_path, profile_path, symbol_path
 from sitegen.listing import Fold, listing
 from sitegen.model import FileCoverage, SiteConfig, Symbol, SymbolCoverage
 from sitegen.views import WORDS, Lookup, State, state, tally, union
@@ -22,6 +22,7 @@ class SymbolView:
     """What a symbol's or module's page shows; `runs`, `members` and `rows` are HTML, the hot rows of a page."""
 
     page: str
+    twin: str
     id: str
     name: str
     kind: str
@@ -51,6 +52,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
     lookup = Lookup((file,))
     lines = listing(file, fragments)
     executed = union(file)
+    twin = module_data_path(file.symbols[0].symbol.id)
     rows = {item.symbol.id: _Row(item, executed) for item in file.symbols}
     for coverage in file.symbols:
         symbol = coverage.symbol
@@ -63,6 +65,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
         inside = tally(file.symbols[1:]) if module else None
         yield SymbolView(
             page=row.path,
+            twin=twin,
             id=symbol.id,
             name=symbol.name,
             kind=symbol.kind,

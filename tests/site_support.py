@@ -14,6 +14,7 @@ from sitegen.fragments import file_html
 from sitegen.generate import BuildOptions, prepare
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Page
+from sitegen.module_data import module_artifact
 from sitegen.pages import symbol_sheet, whole_sheets
 from sitegen.parts import file_part
 from sitegen.pipeline import build_atlas, plan_of
@@ -145,7 +146,8 @@ def generated(options: BuildOptions) -> Generated:
     routes = route_uses(tuple(head.value for head in plan.heads))
     whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps, routes)
     sheets += whole_sheets(whole, [file_html(file) for file in atlas.files])
-    return Generated(tuple(map(renderer.page, sheets)), data_artifacts(atlas, prepared.snapshot.commit))
+    twins = (module_artifact(file, ()) for file in atlas.files)  # what reached them is test_module_data's matter
+    return Generated(tuple(map(renderer.page, sheets)), (*data_artifacts(atlas, prepared.snapshot.commit), *twins))
 
 
 class Html(HTMLParser):

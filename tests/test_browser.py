@@ -102,6 +102,43 @@ def test_a_line_is_linked_and_says_who_runs_it(page: Page, base: str) -> None:
     assert page.url.endswith("#L24")
 
 
+def test_a_line_number_tells_on_click_and_by_keyboard_which_profiles_run_the_line(page: Page, base: str) -> None:
+    page.goto(base + "modules/pkg.cart.html")
+    number = page.locator("#L17 > a:first-child")
+    page.locator("#L17 > a[aria-expanded=false]").wait_for()
+    number.focus()
+    page.keyboard.press("Enter")
+    note = page.locator("#L17 + .lw")
+    note.get_by_text("2 profiles: alpha, beta").wait_for()
+    assert number.get_attribute("aria-expanded") == "true" and page.url.endswith("#L17")
+    number.click()
+    assert note.count() == 0
+    page.locator("#L23 > a:first-child").click()  # the inside of `discount`: beta's
+    page.locator("#L23 + .lw").get_by_text("only beta").wait_for()
+    page.locator("#L23 + .lw a").click()
+    assert page.url == base + "profiles/beta.html"
+
+
+def test_only_one_profile_s_lines_can_be_shown(page: Page, base: str) -> None:
+    page.goto(base + "modules/pkg.cart.html")
+    chosen = page.get_by_label("Lines of")
+    chosen.select_option("alpha")
+    page.locator("#L23.lo").wait_for()
+    assert page.locator("#L23 i").inner_text() == "○" and page.locator("#L17 i").inner_text() == "✓"
+    chosen.select_option("")
+    page.locator("#L23:not(.lo)").wait_for()
+    assert page.locator("#L23 i").inner_text() == "✓1" and page.locator("#L17 i").inner_text() == "✓2"
+
+
+def test_a_symbol_says_through_which_requests_it_is_reached(page: Page, base: str) -> None:
+    page.goto(base + "symbols/pkg.cart.Cart.discount-6b888094.html")
+    page.get_by_text("Requests and jobs that reach it").click()
+    page.get_by_text("beta outside the recorded requests").wait_for()
+    page.goto(base + "symbols/pkg.cart.never.html")
+    assert page.locator("a[data-covatlas-lines]").count() == 1
+    assert page.get_by_text("Requests and jobs that reach it").count() == 0
+
+
 def test_dates_and_commit_are_filled_in_from_the_build_file(page: Page, base: str) -> None:
     page.goto(base + "profiles/alpha.html")
     facts = page.locator("[data-covatlas-profile]")

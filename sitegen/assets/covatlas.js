@@ -161,6 +161,7 @@
   if (document.getElementById("overlap-map")) load("matrix/overlap.js").catch(() => {});
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);
+  if (document.querySelector(".cv-src")) load("lines.css", "lines.js");
   document.querySelectorAll("[data-covatlas-filter]").forEach(filter);
   if (build && known && location.protocol !== "file:") {
     fetch(`${base}data/build.json`).then((answer) => answer.json()).then(fill, () => {});
