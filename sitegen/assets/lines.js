@@ -38,17 +38,16 @@
       number.ariaExpanded = "false";
       return;
     }
-    const note = make("span", { className: "lw", role: "status" }, "…\n");
-    row.after(note);
+    const note = make("span", {}, "…");
+    row.after(make("span", { className: "lw", role: "status" }, note, "\n"));
     number.ariaExpanded = "true";
     try {
       const { executed } = await data();
       const found = Object.keys(executed).filter((slug) => runs(executed[slug], lineOf(row)));
       note.replaceChildren(found.length === 1 ? "only " : `${found.length} profiles: `);
       found.forEach((slug, at) => note.append(at ? ", " : "", profile(slug)));
-      note.append("\n");
     } catch {
-      note.textContent = "The list of profiles cannot be loaded.\n";
+      note.textContent = "The list of profiles cannot be loaded.";
     }
   }
 
