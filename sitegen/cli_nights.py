@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,3 +64,22 @@ def add_to(
         record = collect_night(options, _say)
         if form == "json":
             click.echo(json.dumps(record, indent=1, sort_keys=True))
+
+    @main.command()
+    @click.option("--site-dir", metavar="DIR", default="site", show_default=True, help="The site that build made.")
+    @click.option("--remote", default="origin", show_default=True, help="A remote's name, address or path.")
+    @click.option("--pages-branch", default="gh-pages", show_default=True, help="The branch that holds the site.")
+    @click.option("--keep", type=click.IntRange(min=1), default=30, show_default=True,
+                  help="Commits of ours that the branch keeps.")  # fmt: skip
+    @click.option("--force", is_flag=True, help="Replace files of the branch that Covatlas did not put there.")
+    @click.option("--dry-run", is_flag=True, help="Check everything and say what would be pushed; push nothing.")
+    @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    def publish(
+        site_dir: str, remote: str, pages_branch: str, keep: int, force: bool, dry_run: bool, form: str
+    ) -> None:
+        """Push the site to a branch of a git remote, as one commit of what changed."""
+        from sitegen.pages_branch import PublishOptions, publish_site
+
+        pushed = publish_site(PublishOptions(Path(site_dir), remote, pages_branch, keep, dry_run, force), _say)
+        if form == "json":
+            click.echo(json.dumps(asdict(pushed), sort_keys=True))

@@ -24,6 +24,9 @@ KEYS: dict[str, type] = {
     "branch": str,
     "source-prefix": str,
     "port": int,
+    "remote": str,
+    "pages-branch": str,
+    "keep": int,
     "previous": str,
     "site-url": str,
 }
