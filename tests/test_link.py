@@ -107,6 +107,12 @@ def test_many_candidates_are_counted() -> None:
     assert str(finding_of(find_target(Inventory(files), "f"))).endswith(", pkg.m07.f and 12 more")
 
 
+def test_the_longest_path_that_another_ends_in_is_meant() -> None:
+    files = tuple(read_inventory(path, path[:-3], b"", "") for path in ("deep/a.py", "pkg/deep/a.py"))
+    assert _only(find_target(Inventory(files), "src/pkg/deep/a.py:1")) == ("pkg/deep/a", 1)
+    assert _only(find_target(Inventory(files), "src/deep/a.py:1")) == ("deep/a", 1)
+
+
 def test_an_address_survives_moved_lines(inventory: Inventory) -> None:
     before = find_target(inventory, "pkg.climate.Climate.build").places[0].address
     moved = b"# a\n# b\n\n" + FILES["pkg/climate.py"].encode()
