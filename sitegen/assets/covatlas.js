@@ -66,7 +66,8 @@
   }
 
   function finder(place) {
-    const find = (text) => load("finder.css", "vendor/sha256.js", "names.js", "finder.js").then(() => covatlas.open(text));
+    const parts = ["finder.css", "vendor/sha256.js", "names.js", "finder.js"];
+    const find = (text) => load(...parts).then(() => covatlas.open(text), () => location.assign(place.href));
     const button = document.createElement("button");
     button.type = "button";
     button.className = place.className;
@@ -154,7 +155,15 @@
     }
   }
 
+  // From disk an address that ends in a folder shows what is in the folder.
+  function fromDisk() {
+    for (const link of document.links) {
+      if (link.protocol === "file:" && link.pathname.endsWith("/")) link.pathname += "index.html";
+    }
+  }
+
   document.querySelectorAll(".cv-find").forEach(finder);
+  if (location.protocol === "file:") fromDisk();
   if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
   // From disk no browser loads a module; the page then says what it needs.
   if (document.getElementById("matrix-live")) load("matrix/matrix.css").then(() => import(`${base}assets/matrix/main.js`)).catch(() => {});

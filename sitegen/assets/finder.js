@@ -312,7 +312,7 @@
     input.select();
     if (location.protocol === "file:") {
       status.replaceChildren("The finder needs a server: open this map over HTTP, as covatlas serve shows it. From disk, ",
-        element("a", { href: `${base}index.html#modules` }, "go by the modules"), ".");
+        element("a", { href: `${base}matrix/list.html` }, "go by the list of symbols"), ".");
       return;
     }
     if (search) return show();
