@@ -21,6 +21,8 @@ MAX_FILE = 100 * 1024**2
 MAX_FILES = 200_000
 KEEP = 30
 NO_JEKYLL = ".nojekyll"
+# A commit and its trees, without the bytes of the files: most of them are the ones that we have.
+_SHALLOW = ("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "origin")
 _TRAILER = re.compile(r"^Covatlas-(Site|Depth|Base): ([0-9a-f]+)$", re.MULTILINE)
 
 
@@ -146,9 +148,7 @@ def _fetch(git: Git, branch: str) -> _Tip | None:
     reference = f"refs/heads/{branch}"
     if not git.run("ls-remote", "--quiet", "origin", reference):
         return None
-    git.run(
-        "fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "origin", f"+{reference}:refs/heads/tip"
-    )
+    git.run(*_SHALLOW, f"+{reference}:refs/heads/tip")
     commit = git.line("rev-parse", "refs/heads/tip")
     found = dict(_TRAILER.findall(git.run("log", "-1", "--format=%B", commit).decode("utf-8", "replace")))
     files = {}
@@ -221,7 +221,7 @@ def _push(git: Git, options: PublishOptions, tip: _Tip | None, ids: Mapping[str,
     base = tip.base if tip else None
     parent = (base if cut else tip.commit) if tip else None
     if cut and base:  # where our commits begin: the others below it are not ours to drop
-        git.run("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "origin", base)
+        git.run(*_SHALLOW, base)
     depth = 1 if cut or tip is None else tip.depth + 1
     manifest = whole_site(options.site_dir)
     message = f"Publish the map\n\nCovatlas-Site: {manifest_digest(manifest)}\nCovatlas-Depth: {depth}\n"

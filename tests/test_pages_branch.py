@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -37,14 +38,13 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.root, self.site, self.remote = root, root / "site", root / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", str(self.remote)], env=ENV, check=True)
+        git(self.remote, "config", "uploadpack.allowFilter", "true")  # as GitHub has it
         self.options = PublishOptions(self.site, str(self.remote))
         self.said: list[str] = []
         self.write({"index.html": "home", "symbols/a.html": "a", "symbols/b.html": "b"})
 
     def write(self, files: dict[str, str]) -> None:
         """Make a whole site, as a build leaves it."""
-        import hashlib
-
         for path in [path for path in self.site.rglob("*") if path.is_file()]:
             path.unlink()
         for path, text in files.items():
@@ -100,6 +100,14 @@ def test_the_first_time_and_the_next(place: Place) -> None:
     assert place.files() == {"index.html": "home", "symbols/a.html": "new", "symbols/c.html": "c", NO_JEKYLL: ""}
     assert place.objects() - before == 6  # three files, two folders, one commit: nothing else travelled
     assert git(place.remote, "rev-parse", "gh-pages~1") == first.commit
+
+
+def test_a_remote_that_sends_all_or_nothing_will_do(place: Place) -> None:
+    git(place.remote, "config", "uploadpack.allowFilter", "false")
+    for number in range(4):
+        place.write({"index.html": str(number), "same.html": "same"})
+        place.publish(keep=2)
+        assert place.files() == {"index.html": str(number), "same.html": "same", NO_JEKYLL: ""}
 
 
 def test_equal_bytes_are_not_pushed_again(place: Place) -> None:
