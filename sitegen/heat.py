@@ -13,7 +13,7 @@ from sitegen.render import Sheet, step
 from sitegen.views import ProfileRow, hundredths
 from sitegen.whole import Whole, above, package_of
 
-MAP_CELLS = 20_000  # of the map that is in the page itself; beyond it shows packages instead of modules
+MAP_CELLS = 40_000  # of the map that is in the page itself; beyond it shows packages instead of modules
 PAIRS = 40  # of profiles, most alike first; all of them are in data/overlap.json
 
 

@@ -11,12 +11,11 @@ from sitegen.model import Gap
 from sitegen.render import Sheet
 from sitegen.treemap import Box, Leaf, treemap
 from sitegen.views import ModuleRow, ProfileRow, Tally
-from sitegen.whole import Whole, above, package_of
+from sitegen.whole import Whole, package_of
 
 TOP = 10  # gaps, and troubles that stand open
 FEW = 5  # profiles with the most and the least of their own
-GROUPS = 40  # packages of the picture; beyond it they are put together further up
-WIDE, NARROW = (1000, 400), (360, 400)
+WIDE, NARROW = (1000, 400, 40), (360, 400, 16)  # pictures: width, height, packages; the smallest are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def home_sheet(whole: Whole, rows: Sequence[ProfileRow]) -> Sheet:
         packages=packages,
         gaps=tuple(sorted(gaps, key=lambda gap: -gap.statements))[:TOP],
         all_gaps=len(gaps),
-        pictures=tuple((width, height, _picture(packages, width, height)) for width, height in (WIDE, NARROW)),
+        pictures=tuple((size[0], size[1], _picture(packages, *size)) for size in (WIDE, NARROW)),
     )
     return Sheet("home.html", "index.html", "Map", f"{whole.config.title}: which profiles run which code", view)
 
@@ -126,25 +125,29 @@ def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
     )
 
 
-def _picture(packages: Sequence[PackageView], width: int, height: int) -> tuple[Box, ...]:
+def _picture(packages: Sequence[PackageView], width: int, height: int, most: int) -> tuple[Box, ...]:
     """Return the boxes of a picture; a narrow one shows packages only, unless there is but one."""
-    names = above((package.name for package in packages), GROUPS if width > 500 else GROUPS // 2)
-    groups: dict[str, list[PackageView]] = {}
-    for package in packages:
-        groups.setdefault(names[package.name], []).append(package)
-    shown = []
-    for name, members in groups.items():
-        leaf = Leaf(
-            name, f"#{anchor(members[0].name)}",
-            sum(member.statements for member in members), sum(member.executed for member in members),
-        )  # fmt: skip
-        modules = [
-            Leaf(row.module, symbol_path(row.module, "module"), row.statements, row.executed)
-            for member in members
-            for row in member.modules
-        ]
-        shown.append((leaf, modules if width > 500 or len(groups) == 1 else [leaf]))
-    return treemap(shown, width, height)
+    known = sorted(packages, key=lambda package: (-package.statements, package.name))
+    few, rest = (known, []) if len(known) <= most else (known[: most - 1], known[most - 1 :])
+    shown = [(_sum(package.name, f"#{anchor(package.name)}", [package]), _leaves([package])) for package in few]
+    if rest:
+        shown.append((_sum(f"{len(rest)} small packages", "#modules", rest), _leaves(rest)))
+    return treemap(shown if width > 500 or len(shown) == 1 else [(leaf, ()) for leaf, _ in shown], width, height)
+
+
+def _sum(name: str, page: str, packages: Sequence[PackageView]) -> Leaf:
+    return Leaf(
+        name, page, sum(package.statements for package in packages), sum(package.covered for package in packages),
+        sum(package.symbols for package in packages),
+    )  # fmt: skip
+
+
+def _leaves(packages: Sequence[PackageView]) -> list[Leaf]:
+    return [
+        Leaf(row.module, symbol_path(row.module, "module"), row.statements, row.tally.body, row.tally.total)
+        for package in packages
+        for row in package.modules
+    ]
 
 
 def anchor(package: str) -> str:

@@ -11,25 +11,26 @@ from dataclasses import dataclass
 from sitegen.views import hundredths
 
 HEAD = 15.0  # of a package, where it is large enough to have one
-LETTER = 5.6  # the width of a letter of the labels
+LETTER = 6.0  # the width of a letter of the labels
 MOST = 1200  # rectangles; smaller modules of a package are drawn as one
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A module or a package: its size and share are statements and those of them that ran."""
+    """A module or a package: its size is in statements, and how many of its symbols are covered."""
 
     name: str
     page: str
     size: int
-    part: int
+    covered: int
+    symbols: int
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle of the picture; `label` and `number` are "" where they have no room."""
 
-    kind: str  # "package", or "module" with a shade, or "rest": several small modules
+    kind: str  # "frame" around a package's modules; with a shade "module", "package" or "rest", several small modules
     leaf: Leaf
     x: float
     y: float
@@ -40,7 +41,7 @@ class Box:
 
 
 def treemap(packages: Sequence[tuple[Leaf, Sequence[Leaf]]], width: float, height: float) -> tuple[Box, ...]:
-    """Return the boxes of packages and of the modules in each, largest first."""
+    """Return the boxes of packages and of the modules in each, largest first; one without modules is a box itself."""
     known = sorted((item for item in packages if item[0].size), key=lambda item: (-item[0].size, item[0].name))
     total = sum(package.size for package, _ in known)
     if not total:
@@ -49,8 +50,11 @@ def treemap(packages: Sequence[tuple[Leaf, Sequence[Leaf]]], width: float, heigh
     boxes = []
     areas = squarify([package.size for package, _ in known], 0, 0, width, height)
     for (package, modules), (x, y, w, h) in zip(known, areas, strict=True):
+        if not modules:
+            boxes.append(_labelled("package", package, package.name, (x, y, w, h), True))
+            continue
         head = HEAD if h > 3 * HEAD and w > 50 else 0.0
-        boxes.append(Box("package", package, x, y, w, h, _fitting(package.name, w - 6, True) if head else ""))
+        boxes.append(Box("frame", package, x, y, w, h, _fitting(package.name, w - 8, True) if head else ""))
         boxes += _modules(package, modules, least, (x + 1, y + 1 + head, w - 2, h - 2 - head))
     return tuple(boxes)
 
@@ -65,27 +69,33 @@ def _modules(
         shown, kinds, small = [*shown, small[0]], [*kinds, "module"], []
     if small:
         rest = Leaf(f"{len(small)} small modules of {package.name}", package.page, sum(leaf.size for leaf in small),
-                    sum(leaf.part for leaf in small))  # fmt: skip
+                    sum(leaf.covered for leaf in small), sum(leaf.symbols for leaf in small))  # fmt: skip
         shown, kinds = [*shown, rest], [*kinds, "rest"]
         order = sorted(range(len(shown)), key=lambda index: -shown[index].size)
         shown, kinds = [shown[index] for index in order], [kinds[index] for index in order]
-    boxes = []
-    for leaf, kind, (x, y, w, h) in zip(shown, kinds, squarify([leaf.size for leaf in shown], *area), strict=True):
-        name = f"{len(small)} small" if kind == "rest" else leaf.name.rpartition(".")[2]
-        label = _fitting(name, w - 6) if h > 13 else ""
-        number = f"{hundredths(leaf.part, leaf.size)} %" if h > 26 and w > 32 and label else ""
-        boxes.append(Box(kind, leaf, x, y, w, h, label, number))
-    return boxes
+    areas = squarify([leaf.size for leaf in shown], *area)
+    return [
+        _labelled(kind, leaf, f"{len(small)} small" if kind == "rest" else leaf.name.rpartition(".")[2], place)
+        for leaf, kind, place in zip(shown, kinds, areas, strict=True)
+    ]
+
+
+def _labelled(kind: str, leaf: Leaf, name: str, place: tuple[float, float, float, float], tail: bool = False) -> Box:
+    x, y, w, h = place
+    label = _fitting(name, w - 8, tail) if h > 14 else ""
+    room = h > 27 or (h > 14 and not label)
+    number = f"{hundredths(leaf.covered, leaf.symbols)} %" if room and w > 34 and leaf.symbols else ""
+    return Box(kind, leaf, x, y, w, h, label, number)
 
 
 def _fitting(name: str, width: float, tail: bool = False) -> str:
-    """Return as much of a name as has room, "" where that says nothing; of a package the end says most."""
+    """Return as much of a name as has room, "" where that says nothing; of a package the last parts say most."""
     room = int(width / LETTER)
+    while tail and len(name) > room and "." in name:
+        name = name.partition(".")[2]
     if len(name) <= room:
         return name
-    if room < 4:
-        return ""
-    return f"…{name[1 - room :]}" if tail else f"{name[: room - 1]}…"
+    return f"{name[: room - 1]}…" if room >= 6 else ""
 
 
 def squarify(sizes: Sequence[int], x: float, y: float, w: float, h: float) -> list[tuple[float, float, float, float]]:

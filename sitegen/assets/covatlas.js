@@ -165,8 +165,14 @@
   document.querySelectorAll(".cv-find").forEach(finder);
   if (location.protocol === "file:") fromDisk();
   if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
-  // From disk no browser loads a module; the page then says what it needs.
-  if (document.getElementById("matrix-live")) load("matrix/matrix.css").then(() => import(`${base}assets/matrix/main.js`)).catch(() => {});
+  const plain = () => document.querySelectorAll(".cv-plain").forEach((part) => part.classList.add("cv-shown"));
+  if (document.getElementById("matrix-live")) {
+    // From disk no browser loads a module; the page then says what it needs.
+    load("matrix/matrix.css").then(() => import(`${base}assets/matrix/main.js`)).then((page) => page.start()).catch((error) => {
+      plain();
+      if (location.protocol !== "file:") document.querySelector(".cv-note").textContent = `The table could not be made: ${error.message}.`;
+    });
+  }
   if (document.getElementById("overlap-map")) load("matrix/overlap.js").catch(() => {});
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);

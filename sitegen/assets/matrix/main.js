@@ -11,7 +11,7 @@ const number = new Intl.NumberFormat("en").format;
 const grouped = (value) => number(value).replaceAll(",", "\u202f");
 const plural = (value, word) => `${grouped(value)} ${word}${value === 1 ? "" : "s"}`;
 
-async function start() {
+export async function start() {
   const { covatlas } = window;
   const [cells, names] = await Promise.all([
     fetched("data/cells.json"),
@@ -25,8 +25,8 @@ async function start() {
   fill(field("package"), ancestors(matrix.packages));
   for (const name of ["a", "b"]) fill(field(name), matrix.profiles);
 
-  for (const other of document.querySelectorAll("[data-matrix-fallback]")) other.hidden = true;
   live.hidden = false;
+  document.getElementById("matrix-tools").open = live.clientWidth > 700 || format({ ...state, open: [] }) !== "";
 
   const table = new Table(live.querySelector(".cv-mx"), matrix, {
     address: (path) => new URL(path, root).href,
@@ -66,10 +66,10 @@ async function start() {
     const part = live.querySelector(".cv-mx-only");
     part.hidden = !view.compared;
     if (!view.compared) return;
-    const names = { a: `only ${state.a}`, both: "both", b: `only ${state.b}` };
+    const names = { "": "either", a: `only ${state.a}`, both: "both", b: `only ${state.b}` };
     for (const button of part.querySelectorAll("button")) {
       const key = button.value;
-      button.textContent = key ? `${names[key]}: ${grouped(view.compared[key].length)}` : "all";
+      button.textContent = `${names[key]}: ${grouped(view.compared[key].length)}`;
       button.setAttribute("aria-pressed", state.only === key);
     }
   }
@@ -140,9 +140,3 @@ function ancestors(packages) {
   }
   return [...found].filter(Boolean).sort();
 }
-
-// What stands without script is still there.
-start().catch((error) => {
-  document.querySelector(".cv-note[data-matrix-fallback]").textContent = `The table could not be made: ${error.message}.`;
-  console.warn(error);
-});

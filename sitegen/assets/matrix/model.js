@@ -70,11 +70,12 @@ export class Matrix {
     return found;
   }
 
-  // Returns the rows that only A, both and only B cover; null where two profiles are not compared.
+  // Returns the rows that either profile covers, only A, both and only B; null where two are not compared.
   compared(state, rows) {
     const [a, b] = [state.a, state.b].map((slug) => this.columns[this.profiles.indexOf(slug)]);
     if (!a || !b || a === b) return null;
     return {
+      "": rows.filter((row) => a[row] === 1 || b[row] === 1),
       a: rows.filter((row) => a[row] === 1 && b[row] !== 1),
       both: rows.filter((row) => a[row] === 1 && b[row] === 1),
       b: rows.filter((row) => b[row] === 1 && a[row] !== 1),
@@ -105,7 +106,7 @@ export function arrange(matrix, state) {
   const visible = matrix.visible(state);
   let shown = matrix.filtered(state, visible);
   const compared = matrix.compared(state, shown);
-  if (compared && state.only) shown = compared[state.only];
+  if (compared) shown = compared[state.only];
   const order = symbolOrder(matrix, state.sort);
   if (order) shown = shown.slice().sort(order);
   if (state.group === "none") return { rows: shown, groups: [], shown, visible, compared };

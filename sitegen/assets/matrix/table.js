@@ -56,6 +56,7 @@ export class Table {
     }
     this.grouping = state.group;
     await this.host.draw({ invalid_viewport: true });
+    this.place.style.setProperty("--mx-head", `${this.table.tHead.offsetHeight}px`);
   }
 
   has(key) {
