@@ -25,6 +25,7 @@ from sitegen.pipeline import FilePlan, Plan
 from sitegen.press import Fate, Press
 from sitegen.previous import GONE, gone_artifact
 from sitegen.redirects import GO, GO_SHEET, gone_sheets
+from sitegen.steps import Reached
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 from sitegen.tables import RouteUse, route_uses
@@ -93,10 +94,13 @@ def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> Fi
         return None
     coverage = file.coverage()
     part = store.look(file_part, coverage)
-    html = store.look(file_html, coverage)
+    reached = store.look(reached_of, coverage, file.steps)
+    if reached is None:
+        return None
+    html = store.look(file_html, coverage, reached)
     text = store.look(file_text, coverage)
     pages = store.look(page_set, coverage, file.source, config, *press.look)
-    lines = store.look(page_set, coverage, file.steps)
+    lines = store.look(page_set, coverage, reached)
     if part is None or html is None or text is None or pages is None or lines is None:
         return None
     return FileKnown(part, html, text, pages, lines) if pages.readable and lines.readable else None
@@ -110,21 +114,23 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
     coverage = file.coverage()
     views = file_views(coverage.value, highlighted(file.source.value), config)
     paths, fates = press.make(map(symbol_sheet, views), store)
+    reached = store.call(reached_of, coverage, file.steps)
     return FileKnown(
         part=store.call(file_part, coverage),
-        html=store.call(file_html, coverage),
+        html=store.call(file_html, coverage, reached),
         text=store.call(file_text, coverage),
         pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
-        lines=_lines(file, coverage, press, store),
+        lines=_lines(coverage, reached, press, store),
     ), fates
 
 
-def _lines(file: FilePlan, coverage: Known[FileCoverage], press: Press, store: Store) -> Known[Paths]:
-    reached = reached_of(coverage.value, tuple((slug, steps.value) for slug, steps in file.steps))
-    twin = module_artifact(coverage.value, reached)
+def _lines(
+    coverage: Known[FileCoverage], reached: Known[tuple[Reached, ...]], press: Press, store: Store
+) -> Known[Paths]:
+    twin = module_artifact(coverage.value, reached.value)
     found = hashlib.sha256(twin.data).hexdigest()
     press.stage(twin.path, twin.data, found)
-    return store.keep(((twin.path, found),), page_set, coverage, file.steps)
+    return store.keep(((twin.path, found),), page_set, coverage, reached)
 
 
 # ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────

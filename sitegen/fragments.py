@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
 from sitegen.address import link, profile_path, symbol_path
 from sitegen.model import Cell, FileCoverage, Symbol, SymbolCoverage
 from sitegen.render import plural
+from sitegen.steps import Reached, Step
 from sitegen.views import WORDS
 
 MATRIX = "matrix/index.html"
@@ -18,13 +20,17 @@ _SOME_PROFILE = profile_path("a")  # every profile's page is as deep
 
 @dataclass(frozen=True, slots=True)
 class FileHtml:
-    """The file's fold on each profile's page, and on the matrix's list ("" without symbols inside the module)."""
+    """The file's fold on each profile's page, and on the matrix's list ("" without symbols inside the module).
+
+    `first` has per slug, for each step that was the first to reach functions of the file, their number and their links.
+    """
 
     profiles: tuple[tuple[str, str], ...]
     matrix: str
+    first: tuple[tuple[str, tuple[tuple[Step, int, str], ...]], ...]
 
 
-def file_html(coverage: FileCoverage) -> FileHtml:
+def file_html(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FileHtml:
     """Return a file's rows."""
     cells: dict[str, list[tuple[Symbol, Cell]]] = {slug: [] for slug, _ in coverage.executed}
     for item in coverage.symbols:
@@ -38,7 +44,17 @@ def file_html(coverage: FileCoverage) -> FileHtml:
             for slug, executed in coverage.executed
         ),
         matrix=_matrix_fold(coverage),
+        first=tuple((item.slug, tuple(_first(item, coverage))) for item in reached if item.first),
     )
+
+
+def _first(reached: Reached, coverage: FileCoverage) -> Iterator[tuple[Step, int, str]]:
+    for step, indexes in reached.first:
+        symbols = [coverage.symbols[index].symbol for index in indexes]
+        functions = [symbol for symbol in symbols if symbol.kind not in ("module", "class")]
+        if functions:
+            links = (_link(symbol, coverage, _SOME_PROFILE, whole=True) for symbol in functions)
+            yield step, len(functions), "".join(f"<li>{link}</li>" for link in links)
 
 
 def _name(symbol: Symbol, coverage: FileCoverage) -> str:
@@ -46,9 +62,9 @@ def _name(symbol: Symbol, coverage: FileCoverage) -> str:
     return symbol.id[len(module) + 1 :] or symbol.id
 
 
-def _link(symbol: Symbol, coverage: FileCoverage, page: str) -> str:
+def _link(symbol: Symbol, coverage: FileCoverage, page: str, whole: bool = False) -> str:
     href = link(page, symbol_path(symbol.id, symbol.kind))
-    return f'<a href="{escape(href)}"><code>{escape(_name(symbol, coverage))}</code></a>'
+    return f'<a href="{escape(href)}"><code>{escape(symbol.id if whole else _name(symbol, coverage))}</code></a>'
 
 
 def _chip(certainty: str) -> str:

@@ -11,6 +11,7 @@ from sitegen.heat import matrix_sheets, overlap_sheet
 from sitegen.home import home_sheet
 from sitegen.model import Gap, Gaps, Kind
 from sitegen.render import Sheet
+from sitegen.steps import Step
 from sitegen.symbol_pages import SymbolView
 from sitegen.tables import RouteUse
 from sitegen.views import ProfileRow, profile_rows
@@ -21,9 +22,15 @@ TOP_GAPS = 500  # of modules and of symbols; all of them are in data/gaps.json, 
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What a profile's page shows; `modules` are the HTML of each module's fold, `unique` (id, kind)."""
+    """What a profile's page shows; `modules` are the HTML of each module's fold, `unique` (id, kind).
+
+    `first` has for each request the functions that it, or a job of it, was the first to reach: the job's place or -1,
+    their number, their links as HTML; `stray` is their number for traces that the run record does not name.
+    """
 
     row: ProfileRow
+    first: tuple[tuple[tuple[int, int, str], ...], ...]
+    stray: int
     modules: tuple[str, ...]
     unique: tuple[tuple[str, Kind], ...]
     all_modules: int
@@ -59,21 +66,47 @@ def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
     rows = profile_rows(whole.heads, whole.matrix)
     yield home_sheet(whole, rows)
     folds: dict[str, list[str]] = {row.head.slug: [] for row in rows}
+    first: dict[str, dict[Step, list[tuple[int, str]]]] = {row.head.slug: {} for row in rows}
     for file in html:
         for slug, fold in file.profiles:
             folds[slug].append(fold)
+        for slug, steps in file.first:
+            for step, number, links in steps:
+                first[slug].setdefault(step, []).append((number, links))
     symbols = [symbol for part in whole.parts for symbol in part.symbols]
     for row in rows:
-        yield _profile(row, tuple(folds[row.head.slug]), symbols, len(whole.parts))
+        slug = row.head.slug
+        yield _profile(row, first[slug], tuple(folds[slug]), symbols, len(whole.parts))
     yield from matrix_sheets(whole, rows, html)
     yield _gaps(whole.gaps)
     yield overlap_sheet(whole.matrix, rows)
     yield _routes(whole)
 
 
-def _profile(row: ProfileRow, folds: tuple[str, ...], symbols: Sequence[tuple[str, Kind]], all_modules: int) -> Sheet:
+def _profile(
+    row: ProfileRow,
+    first: dict[Step, list[tuple[int, str]]],
+    folds: tuple[str, ...],
+    symbols: Sequence[tuple[str, Kind]],
+    all_modules: int,
+) -> Sheet:
     slug = row.head.slug
-    view = ProfileView(row, folds, tuple(symbols[index] for index in row.unique), all_modules)
+    by_request: list[list[tuple[int, int, str]]] = [[] for _ in row.head.requests]
+    stray = 0
+    for step, found in sorted(first.items()):
+        number = sum(count for count, _ in found)
+        if step.request < 0:
+            stray += number
+        else:
+            by_request[step.request].append((step.job, number, "".join(links for _, links in found)))
+    view = ProfileView(
+        row=row,
+        first=tuple(map(tuple, by_request)),
+        stray=stray,
+        modules=folds,
+        unique=tuple(symbols[index] for index in row.unique),
+        all_modules=all_modules,
+    )
     toc = [("requests", "Requests"), ("modules", "Modules and symbols"), ("unique", "Only this profile")]
     if row.head.problems:
         toc.insert(0, ("problems", "Problems"))

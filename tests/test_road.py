@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,3 +198,20 @@ def test_the_profiles_differ_as_the_sample_promises(road: Road) -> None:
 def test_nothing_is_written_into_the_tree(road: Road) -> None:
     assert not list(APP.rglob("*.coverage*"))
     assert not list(ROOT.glob("*.coverage*"))
+
+
+def test_every_covered_symbol_is_reached_by_a_recorded_request_or_job(road: Road) -> None:
+    ways = [
+        (way["profile"], twin["symbols"][index], way)
+        for path in sorted((road.site / "data" / "modules").glob("*.json"))
+        for twin in [json.loads(path.read_text())]
+        for way in twin["ways"]
+        for index in way["symbols"]
+    ]
+    assert {way["job"] for _, _, way in ways} > {""} and all(way["request"] > 0 for _, _, way in ways)
+    for slug in SLUGS:
+        symbols = [item for item in road.data(f"profiles/{slug}.json")["symbols"] if item["covered"]]
+        assert {name for owner, name, _ in ways if owner == slug} == {item["id"] for item in symbols}
+        page = (road.site / "profiles" / f"{slug}.html").read_text()
+        first = sum(map(int, re.findall(r"first reached (\d+) function", page)))
+        assert first == sum(item["kind"] not in ("module", "class") for item in symbols)
