@@ -36,6 +36,7 @@ class SymbolView:
     statements: int
     slugs: str
     runs: str
+    only: str  # the one profile that covers it
     lineage: tuple[Link, ...]
     before: Link | None
     after: Link | None
@@ -79,6 +80,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
             statements=row.statements,
             slugs=" ".join([cell.slug for cell in coverage.cells]),
             runs=_runs(coverage, row.statements),
+            only=row.only,
             lineage=_lineage(symbol, row.path, lookup),
             before=before,
             after=after,
@@ -134,7 +136,7 @@ def _neighbours(symbol: Symbol, page: str, lookup: Lookup) -> tuple[Link | None,
 class _Row:
     """What the row of a symbol says wherever it is a member, counted once."""
 
-    __slots__ = ("executed", "path", "state", "statements", "text")
+    __slots__ = ("executed", "only", "path", "state", "statements", "text")
 
     def __init__(self, item: SymbolCoverage, executed: int) -> None:
         symbol = item.symbol
@@ -142,11 +144,12 @@ class _Row:
         self.executed = (executed & symbol.statements).bit_count()
         self.statements = symbol.statements.bit_count()
         self.state = state(item)
-        profiles = sum(cell.certainty == "body" for cell in item.cells)
+        covering = [cell.slug for cell in item.cells if cell.certainty == "body"]
+        self.only = covering[0] if len(covering) == 1 else ""
         kind = f"async {symbol.kind}" if symbol.is_async else symbol.kind
         self.text = (
             f"<code>{escape(symbol.name)}</code></a></td><td>{kind}</td><td>"
-            f'{_chip(self.state)}</td><td class="n">{profiles}</td>'
+            f'{_chip(self.state)}</td><td class="n">{len(covering)}</td>'
             f"<td><small>{self.executed}/{self.statements}</small></td></tr>\n"
         )
 

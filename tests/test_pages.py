@@ -158,6 +158,12 @@ def test_a_class_page_folds_its_members_and_links_them(shop: Generated) -> None:
     assert f'<a href="{posixpath.basename(total.path)}">total</a> lines 15–20' in page.content
 
 
+def test_a_symbol_that_one_profile_alone_covers_says_so(shop: Generated) -> None:
+    assert "Only <code>beta</code> covers it." in _find(shop, "pkg.cart.Cart.discount").content
+    assert "covers it." not in _find(shop, "pkg.cart.Cart.total").content, "alpha and beta do"
+    assert "covers it." not in _find(shop, "pkg.imported.not_called").content, "none does"
+
+
 def test_a_symbol_page_does_not_change_with_what_it_does_not_show(tmp_path: Path) -> None:
     options = project(tmp_path)
     before = {page.title: page for page in generated(options).pages}
