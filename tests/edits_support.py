@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.structure.files import Files
 
-from instrument.record import RequestRun, RunRecord, write_record
+from instrument.record import RequestRun, Route, RunRecord, write_record
 from sitegen import snapshot as snapshots
 from sitegen.generate import BuildOptions
 from sitegen.plugin import CovatlasPlugin
@@ -105,7 +105,7 @@ class KeptMkdocs:
             target.write_bytes(data)
         run("nav", nav, config=config, files=known)
         run("env", env, config=config, files=known)
-        run("post_build", config=config)
+        plugin.on_post_build(config=config)  # and of no other plugin: their files are among those put back
 
     def _shared(self, data: bytes) -> bytes:
         return self.bytes.setdefault(hashlib.sha256(data).digest(), data)
@@ -246,7 +246,8 @@ class Edits(RuleBasedStateMachine):
             request = RequestRun("r1", "GET", f"/{title}", f"/{title}/<x>", 200, 200, status == "passed", seconds)
             write_record(self.root / "data", RunRecord(
                 slug, status, "a", 1, "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z", seconds, "http://h", title=title,
-                requests=(request,), sources={str(path): digest} if source else None,
+                requests=(request,), routes=(Route(f"/{seconds}", ("GET",), "x"),),
+                sources={str(path): digest} if source else None,
             ))  # fmt: skip
 
     @rule(old=st.sampled_from(SLUGS), new=st.sampled_from(SLUGS))
@@ -278,7 +279,7 @@ class Edits(RuleBasedStateMachine):
 
     # ── templates, options, mkdocs ──
 
-    @rule(name=st.sampled_from(["symbol.html", "module.html", "profile.html", "parts.html", "theme/lean.html"]))
+    @rule(name=st.sampled_from([*sorted(path.name for path in TEMPLATES.glob("*.html")), "theme/lean.html"]))
     def edit_template(self, name: str) -> None:
         text = (TEMPLATES / name).read_text()
         edited = text + "<!-- edited -->\n" if name != "theme/lean.html" else text.replace("<body", "<body data-edited")
@@ -316,6 +317,14 @@ class Edits(RuleBasedStateMachine):
     @rule(folder=st.sampled_from(["docs", "words"]), text=st.sampled_from(["", "More.\n"]))
     def edit_a_hand_written_page(self, folder: str, text: str) -> None:
         self._write(f"{folder}/how.md", f"# how\n\n[a](modules/pkg.a.html)\n{text}")
+
+    @rule(compare=st.booleans())
+    def keep_the_night_before(self, compare: bool) -> None:
+        night = self.root / "night"
+        if compare and self.options.site_dir.is_dir():
+            shutil.rmtree(night, ignore_errors=True)
+            shutil.copytree(self.options.site_dir, night)
+        self.options = replace(self.options, previous=night if compare and night.is_dir() else None)
 
     # ── outputs and cache ──
 
@@ -407,6 +416,8 @@ def script(machine: Edits) -> Iterator[object]:
     yield machine.edit_in_the_same_second_and_size("b")
     yield machine.write_a_run_record("one", "passed", "Buys", "right", 1.0)
     yield machine.write_a_run_record("one", "passed", "Sells", "right", 2.0)
+    yield machine.write_a_run_record("one", "passed", "Sells", "right", 1.0)  # other routes of the app
+    yield machine.record("one", 0b1110, "a", "r2")  # the same lines through another request
     yield machine.edit_source("a", BODIES[0], "# moved\n")  # stale now
     yield machine.write_a_run_record("one", "failed", "Sells", "", 2.0)
     yield machine.rename_profile("two", "three")
@@ -429,6 +440,7 @@ def script(machine: Edits) -> Iterator[object]:
         if entry.is_file():
             entry.write_bytes(entry.read_bytes().replace(b"pkg.b", b"pkg.B"))
     machine.uncounted = True
+    yield machine.keep_the_night_before(True)
     yield machine.edit_source("deep/d", BODIES[0], "")  # no profile runs it: only the gaps and totals show
     yield machine.edit_source("deep/d", BODIES[0].replace("    return 2\n", ""), "")
     yield machine.record("two", 0b10, "deep/d", "r1")
@@ -441,6 +453,10 @@ def script(machine: Edits) -> Iterator[object]:
     yield machine.edit_source("deep/d", BODIES[1], "")
     yield machine.rename_source("deep/d", "a/__init__")
     yield machine.delete_source("a")
+    yield machine.commit_something("c0ffee")
+    yield machine.keep_the_night_before(False)
+    yield machine.keep_the_night_before(True)
+    yield machine.keep_the_night_before(False)
     yield machine.delete_source("a/__init__")
     yield machine.forget_profile("three")
 
