@@ -167,7 +167,7 @@ export class Table {
   }
 
   words(row, key) {
-    if (key[0] !== ":") return `${this.text(row, key)} ${FIXED[key].title.toLowerCase()}`;
+    if (key[0] !== ":") return `${FIXED[key].title}: ${this.text(row, key) || "none"}`;
     const index = this.matrix.profiles.indexOf(key.slice(1));
     if (row >= 0) return WORDS[this.matrix.columns[index][row]];
     const { counts, total } = this.group(row);
