@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import random
+import shutil
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -13,11 +15,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from sitegen.cells import FileCells, cells_artifact
+from sitegen.model import FileInventory, Symbol
+from sitegen.names import names_artifact
 from sitegen.serve import bind
 from sitegen.site import build_site
 from tests.site_support import project
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
+SECONDS = 3.0  # generous: a tenth of it where nothing else runs
 READY = "#matrix-live[data-ready]"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -278,6 +284,83 @@ def test_without_a_server_the_page_says_so_and_shows_the_map(browser: Browser, s
     page.goto(f"file://{site}/overlap/index.html")
     assert page.locator("#overlap-map").is_visible() and page.locator("#overlap-tools").is_hidden()
     page.close()
+
+
+def write_large(site: Path, modules: int, profiles: int) -> list[list[str]]:
+    """Publish the cells and names of many symbols (50 a module) into a site; return the letters of each column."""
+    rng = random.Random(7)
+    files, shares = [], []
+    columns: list[list[str]] = [[] for _ in range(profiles)]
+    slugs = [f"profile-{number:03}" for number in range(profiles)]
+    for number in range(modules):
+        module = f"big.part{number // 40}.mod{number}"
+        ids = [
+            module,
+            *(f"{module}.Some_{index}.method" if index % 3 else f"{module}.f{index}" for index in range(1, 50)),
+        ]
+        kinds = ["module", *("method" if index % 3 else "function" for index in range(1, 50))]
+        symbols = tuple(
+            Symbol(name, name.split(".")[-1], kind, None if name == module else module, 1, 9, "", (), False, 0, 0)  # type: ignore[arg-type]
+            for name, kind in zip(ids, kinds, strict=True)
+        )
+        files.append(FileInventory(f"{module.replace('.', '/')}.py", module, "", 0, 0, (), symbols))
+        rows = {slug: rng.choices(".bbif", k=50) for slug in rng.sample(slugs, profiles // 4)}
+        for slug, column in zip(slugs, columns, strict=True):
+            column += rows.get(slug, "." * 50)
+        runs = tuple((slug, "".join(row)) for slug, row in sorted(rows.items()))
+        shares.append(FileCells("c" * 50, tuple(range(50)), runs))
+    for artifact in (cells_artifact([(slug, "passed") for slug in slugs], shares), names_artifact(files, slugs)):
+        (site / artifact.path).write_bytes(artifact.data)
+    return columns
+
+
+def test_twenty_thousand_symbols_and_fifty_profiles_are_usable_at_once(
+    browser: Browser, site: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "site"
+    shutil.copytree(site, large)
+    columns = write_large(large, 400, 50)
+    server = bind(large, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    base = f"http://127.0.0.1:{server.server_address[1]}/"
+    open_matrix(page, base)
+    assert page.evaluate("performance.now()") < SECONDS * 1000
+    assert len(names(page)) < 100  # of 400 modules: only what is in sight is drawn
+    assert timed(page, "q.value = 'mod39 f48'; q.dispatchEvent(new Event('input', { bubbles: true }))") < SECONDS * 1000
+    assert page.locator(".cv-mx-count").inner_text().startswith("11 of 20\u202f000 symbols in 11 modules")
+    assert timed(page, "document.querySelector('[data-do=reset]').click()") < SECONDS * 1000
+    page.locator("[name=group]").select_option("none")
+    click = (
+        "[...document.querySelectorAll('regular-table thead th')].find((th) => th.innerText.includes('012')).click()"
+    )
+    assert timed(page, click) < SECONDS * 1000
+    assert set(column(page, "profile-012")) == {"covered"}
+    order = sorted(range(20_000), key=lambda row: -" .ifsb".index(columns[12][row]))
+    page.get_by_role("grid").focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("PageDown")
+    settle(page)
+    told = page.locator(".cv-mx-told").inner_text()
+    assert "× profile-049: " in told and names(page)[-1] == told.split(" × ")[0]
+    words = {".": "not covered", "b": "covered", "i": "import only", "f": "failed playback"}
+    assert told.endswith(words[columns[49][order[-1]]])
+    page.close()
+    server.shutdown()
+    server.server_close()
+
+
+def timed(page: Page, action: str) -> float:
+    """Return the milliseconds from an action to the table that shows what it did."""
+    return page.evaluate(
+        f"""async () => {{
+        const q = document.querySelector('[name=q]'), start = performance.now();
+        {action};
+        await document.querySelector('regular-table').flush();
+        return performance.now() - start;
+    }}"""
+    )
 
 
 # ── home, gaps, overlap, routes ──────────────────────────────────────────────────────────────────────────────────
