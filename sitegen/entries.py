@@ -7,7 +7,6 @@ import io
 import os
 import pickle
 import sys
-import tempfile
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 _MAGIC = b"covatlas2\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 # The modules whose dataclasses may be kept.
-HOMES = tuple(f"sitegen.{name}" for name in ("model", "parts", "views", "frame", "frames", "fragments"))
+_ROOMS = ("cells", "fragments", "frame", "frames", "model", "parts", "steps", "tables", "views")
+HOMES = frozenset(f"sitegen.{name}" for name in _ROOMS)
 
 
 def entry_path(folder: Path, digest: str) -> Path:
@@ -41,7 +41,8 @@ def is_whole(folder: Path, digest: str) -> bool:
 
 def _payload(folder: Path, digest: str) -> bytes | None:
     try:
-        data = entry_path(folder, digest).read_bytes()
+        with open(f"{folder}/values/{digest[:2]}/{digest[2:]}", "rb", buffering=0) as file:
+            data = file.read()
     except OSError:
         return None
     start = len(_MAGIC) + _DIGEST_SIZE
@@ -58,13 +59,17 @@ def _check(digest: str, payload: bytes) -> bytes:
 def write_entry(folder: Path, digest: str, value: object) -> None:
     """Write an entry in one rename, so that no reader ever sees half of it."""
     payload = _dumps(value)
-    entry = entry_path(folder, digest)
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=entry.parent)
+    home = f"{folder}/values/{digest[:2]}"
+    temporary = f"{home}/.{digest[2:]}.{os.getpid()}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    except FileNotFoundError:
+        os.makedirs(home, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        with open(handle, "wb", buffering=0) as file:
             file.write(_MAGIC + _check(digest, payload) + payload)
-        os.replace(temporary, entry)
+        os.replace(temporary, f"{home}/{digest[2:]}")
     except BaseException:
         os.unlink(temporary)
         raise
@@ -82,7 +87,9 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         """Return (class, fields) of a dataclass that may be kept, else leave it to pickle."""
         kind = type(value)
-        if kind.__module__ in HOMES and is_dataclass(kind):
+        if is_dataclass(kind):
+            if kind.__module__ not in HOMES:
+                raise TypeError(f"{kind.__module__}.{kind.__qualname__}: nobody could read it back; see _ROOMS")
             return kind, tuple(getattr(value, name) for name in kind.__match_args__)
         return NotImplemented
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -17,9 +18,9 @@ from instrument.settings import coverage_dir
 from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
-from sitegen.publish import TOKEN, Published, publish
+from sitegen.publish import TOKEN, Published, encode_token, publish, read_token
 from sitegen.snapshot import SnapshotOptions, read_snapshot
-from sitegen.statcache import look_at, memory_of, save
+from sitegen.statcache import look_at, memory_of, save, untouched
 from sitegen.store import DiskStore, NullStore, Store, toolchain
 
 if TYPE_CHECKING:
@@ -200,10 +201,21 @@ def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
 
 
 def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> None:
-    """Remember the manifest that a snapshot and a frame's inputs make, and what the build used."""
-    prepared.store.keep(tuple(sorted(outcome.manifest.items())), page_set, prepared.snapshot, inputs)
+    """Note the token of the site that a snapshot and a frame's inputs make, and what the build used."""
+    token = hashlib.sha256(encode_token(outcome.manifest)).hexdigest()
+    prepared.store.note(page_set, (prepared.snapshot, inputs), token)
     if isinstance(prepared.store, DiskStore):
         prepared.store.note_use()
+
+
+def as_it_was(prepared: Prepared, inputs: Known[Any]) -> Outcome | None:
+    """Return the site as it stands where neither an input nor any of its files changed since it was built."""
+    options = prepared.options
+    token = untouched(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir))
+    if not token or prepared.store.note(page_set, (prepared.snapshot, inputs)) != token:
+        return None
+    manifest = read_token(options.site_dir) or {}
+    return Outcome(Published((), (), tuple(manifest)), {}, manifest)
 
 
 def publish_and_remember(

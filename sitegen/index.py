@@ -34,18 +34,19 @@ class Index:
         """Return the digest of the result under `key`."""
         raw = bytes.fromhex(key)
         found = self._found.get(raw)
-        if found is None:
+        if found is None or _record(raw, found[:32])[32:] != found:
             return None
         self.used.add(raw)
-        return found.hex()
+        return found[:32].hex()
 
     def put(self, key: str, digest: str) -> None:
         """Add a record; it is on disk after the next `flush`."""
-        raw, found = bytes.fromhex(key), bytes.fromhex(digest)
+        raw = bytes.fromhex(key)
         self.used.add(raw)
-        if self._found.get(raw) != found:
-            self._found[raw] = found
-            self._pending.append(_record(raw, found))
+        record = _record(raw, bytes.fromhex(digest))
+        if self._found.get(raw) != record[32:]:
+            self._found[raw] = record[32:]
+            self._pending.append(record)
             if len(self._pending) >= _BATCH:
                 self.flush()
 
@@ -72,24 +73,22 @@ class Index:
     def adopt(self, drained: Drained) -> None:
         """Add what another index, or this one, drained."""
         records, used = drained
-        self._found.update((record[:32], record[32:64]) for record in records)
+        self._found.update((record[:32], record[32:]) for record in records)
         self._pending += records
         self.used |= used
 
-    def keys_of(self, digests: set[str]) -> set[str]:
-        """Return the keys whose result is among `digests`."""
-        return {key.hex() for key, digest in self._found.items() if digest.hex() in digests}
-
     def items(self) -> Iterable[tuple[str, str]]:
         """Yield (key, digest) of every record."""
-        return ((key.hex(), digest.hex()) for key, digest in self._found.items())
+        for key, found in self._found.items():
+            if _record(key, found[:32])[32:] == found:
+                yield key.hex(), found[:32].hex()
 
     def rewrite(self, keys: set[str]) -> None:
         """Keep the records of `keys` only."""
-        self._found = {key: digest for key, digest in self._found.items() if key.hex() in keys}
+        self._found = {key: found for key, found in self._found.items() if key.hex() in keys}
         self._pending = []
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_bytes(_MAGIC + b"".join(_record(key, digest) for key, digest in self._found.items()))
+        temporary.write_bytes(_MAGIC + b"".join(key + found for key, found in self._found.items()))
         os.replace(temporary, self._path)
 
 
@@ -98,15 +97,10 @@ def _record(key: bytes, digest: bytes) -> bytes:
 
 
 def _read(path: Path) -> dict[bytes, bytes]:
+    """Return digest and check sum of each key; they are compared when one is asked for, which few ever are."""
     try:
         data = path.read_bytes()
     except OSError:
         return {}
-    found = {}
-    sha256 = hashlib.sha256
-    for start in range(RECORD, len(data) - RECORD + 1, RECORD):
-        key = data[start : start + 32]
-        digest = data[start + 32 : start + 64]
-        if sha256(key + digest).digest()[:_CHECK] == data[start + 64 : start + RECORD]:
-            found[key] = digest
-    return found
+    ends = range(2 * RECORD, len(data) + 1, RECORD)
+    return {data[end - RECORD : end - 40]: data[end - 40 : end] for end in ends}

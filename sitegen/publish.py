@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
         deleted = tuple(path for path in gone if _delete(site_dir, path))
         for path in differing:
             _move(staging / path, site_dir / path)
-        _replace(site_dir / TOKEN, token)
+        _write_token(site_dir, token, differing)
         (site_dir / JOURNAL).unlink()
     except OSError as error:
         raise CovatlasError(
@@ -149,6 +150,16 @@ def _move_here(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, temporary)
         os.replace(temporary, target)
+
+
+def _write_token(site_dir: Path, token: bytes, written: Sequence[str]) -> None:
+    """Write the token once the disk's clock has moved on from the last file's time: only so are times believed."""
+    newest = (site_dir / written[-1]).stat().st_ctime_ns if written else 0
+    for _ in range(50):
+        _replace(site_dir / TOKEN, token)
+        if (site_dir / TOKEN).stat().st_mtime_ns > newest:
+            return
+        time.sleep(0.001)
 
 
 def _replace(path: Path, data: bytes) -> None:

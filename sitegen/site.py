@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 from instrument.errors import CovatlasError
 from sitegen.explain import causes_of
-from sitegen.frame import page_set
 from sitegen.frames import config_file, inputs_of, known_frame, read_facts
 from sitegen.generate import (
     BuildOptions,
     Outcome,
     Prepared,
     Say,
+    as_it_was,
     finish,
     in_repository,
     new_staging,
     prepare,
     present_in,
     press_of,
-    publish_and_remember,
     remember_whole,
     site_name,
 )
@@ -91,16 +90,14 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
-    present = present_in(options)
-    kept = store.look(page_set, prepared.snapshot, inputs)
-    if kept is not None and kept.readable and all(present.get(path) == found for path, found in kept.value):
-        manifest = dict(kept.value)
-        return Outcome(publish_and_remember(options, manifest, present, Path()), {}, manifest)
+    if (outcome := as_it_was(prepared, inputs)) is not None:
+        return outcome
     from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
     from sitegen.pipeline import plan_of
 
     plan = plan_of(prepared.snapshot, store, options.jobs)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
+    present = present_in(options)
     if frame is None or any(present.get(path) != found for path, found in frame.value.files):
         return None
     staging = new_staging(options.cache_dir)

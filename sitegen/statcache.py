@@ -1,4 +1,4 @@
-"""Digests of the files of a site, without reading those that are surely as they were.
+"""Digests of the files of a site, without reading those that are surely as they were; and whether all of them are.
 
 A file's digest is believed while size, inode, modification and change time are those that were seen after it was
 written, and both times lie before the completion token's, which is written last, by the same clock. A file as young as
@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_MAGIC = b"covatlas stat 1\n"
+_MAGIC = b"covatlas stat 2\n"
 _RECORD = struct.Struct("<32sqqqQ")
+_STAT = struct.Struct("<qqqQ")
 _Stat = tuple[int, int, int, int]  # size, modification and change time in ns, inode
 
 
@@ -25,6 +26,26 @@ class Present:
 
     digests: Mapping[str, str]
     read: int
+
+
+def untouched(site_dir: Path, token: str, memory: Path) -> str:
+    """Return the digest of the token of a site whose files surely are as they were saved, "" of any other.
+
+    All at once, in a third of the time that one by one takes; files that are not of the site do not matter.
+    """
+    data = _read(memory)
+    stats = _stats(site_dir) if data else {}
+    if token not in stats or _hash(site_dir / token) != data[:32].hex():
+        return ""
+    found = [stats.get(path) for path in _paths(data)]
+    young = stats[token][1]
+    if any(stat is None or stat[1] >= young or stat[2] >= young for stat in found) or _signature(found) != data[32:64]:
+        return ""
+    return data[:32].hex()
+
+
+def _signature(stats: Iterable[_Stat | None]) -> bytes:
+    return hashlib.sha256(b"".join([_STAT.pack(*stat) for stat in stats if stat])).digest()
 
 
 def look_at(site_dir: Path, token: str, memory: Path) -> Present:
@@ -52,6 +73,7 @@ def save(site_dir: Path, token: str, memory: Path, digests: Mapping[str, str]) -
     body = b"".join(
         (
             bytes.fromhex(_hash(site_dir / token)),
+            _signature(stats[path] for path in paths),
             struct.pack("<q", len(paths)),
             *(_RECORD.pack(bytes.fromhex(digests[path]), *stats[path]) for path in paths),
             "\0".join(paths).encode("utf-8", "surrogateescape"),
@@ -101,20 +123,28 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def _load(memory: Path) -> tuple[dict[str, tuple[str, _Stat]], str]:
+def _read(memory: Path) -> bytes:
     try:
         data = memory.read_bytes()
     except OSError:
-        return {}, ""
+        return b""
     start = len(_MAGIC) + 32
     body = data[start:]
-    if data[:start] != _MAGIC + hashlib.sha256(body).digest():
+    return body if data[:start] == _MAGIC + hashlib.sha256(body).digest() else b""
+
+
+def _load(memory: Path) -> tuple[dict[str, tuple[str, _Stat]], str]:
+    body = _read(memory)
+    if not body:
         return {}, ""
-    (count,) = struct.unpack_from("<q", body, 32)
-    end = 40 + count * _RECORD.size
-    paths = body[end:].decode("utf-8", "surrogateescape").split("\0")
-    records = _RECORD.iter_unpack(body[40:end])
+    paths = _paths(body)
+    records = _RECORD.iter_unpack(body[72 : 72 + len(paths) * _RECORD.size])
     return {
         path: (digest.hex(), (size, mtime, ctime, inode))
-        for path, (digest, size, mtime, ctime, inode) in zip(paths, records, strict=False)
+        for path, (digest, size, mtime, ctime, inode) in zip(paths, records, strict=True)
     }, body[:32].hex()
+
+
+def _paths(body: bytes) -> list[str]:
+    (count,) = struct.unpack_from("<q", body, 64)
+    return body[72 + count * _RECORD.size :].decode("utf-8", "surrogateescape").split("\0") if count else []
