@@ -143,14 +143,15 @@ def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -
     args = (plan.config, shown, parts, html, plan.gone, routes, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
+    matrix = Known(load=lambda: join_matrix(plan.slugs, [part.value for part in parts]))
+    gaps = Known(load=lambda: join_gaps([part.value for part in parts]))
     if kept is None or not kept.readable or not press.has(kept.value):
-        matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
         heads = tuple(head.value for head in shown)
         whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value, routes.value)
         sheets = chain(whole_sheets(whole, [item.value for item in html]), gone_sheets(plan.gone.value), [GO_SHEET])
         paths, fates = press.make(sheets, store)
         kept = store.keep(paths, page_set, *args)
-    return (*kept.value, *_twins(plan, files, parts, press, store)), fates
+    return (*kept.value, *_twins(plan, files, matrix, gaps, press, store)), fates
 
 
 def shown_head(head: ProfileHead) -> ProfileHead:
@@ -163,25 +164,14 @@ def all_routes(heads: tuple[ProfileHead, ...]) -> tuple[RouteUse, ...]:
     return route_uses(heads)
 
 
-def whole_matrix(slugs: tuple[str, ...], parts: tuple[FilePart, ...]) -> Matrix:
-    """Return the matrix of all files."""
-    return join_matrix(slugs, parts)
-
-
-def whole_gaps(parts: tuple[FilePart, ...]) -> Gaps:
-    """Return the gaps of all files."""
-    return join_gaps(parts)
-
-
 def _twins(
-    plan: Plan, files: Sequence[FileKnown], parts: tuple[Known[FilePart], ...], press: Press, store: Store
+    plan: Plan, files: Sequence[FileKnown], matrix: Known[Matrix], gaps: Known[Gaps], press: Press, store: Store
 ) -> Paths:
-    texts = tuple(file.text for file in files)
+    parts, texts = tuple(file.part for file in files), tuple(file.text for file in files)
     args = (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts, texts)
     kept = store.look(page_set, *args)
     if kept is not None and kept.readable and press.has(kept.value):
         return kept.value
-    matrix, gaps = store.call(whole_matrix, plan.slugs, parts), store.call(whole_gaps, parts)
     heads = tuple(head.value for head in plan.heads)
     frames = list(data.data_artifacts(Atlas(plan.config, (), heads, matrix.value, gaps.value), plan.commit))
     frames.append(gone_artifact(plan.gone.value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -18,9 +17,9 @@ from instrument.settings import coverage_dir
 from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
-from sitegen.publish import TOKEN, Published, encode_token, publish, read_token
+from sitegen.publish import TOKEN, Published, publish, read_token
 from sitegen.snapshot import SnapshotOptions, read_snapshot
-from sitegen.statcache import look_at, memory_of, save, untouched
+from sitegen.statcache import Present, Stat, look_at, memory_of, save, stats_after, untouched
 from sitegen.store import DiskStore, NullStore, Store, toolchain
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def press_of(
     return Press(renderer, prepared.templates, frame, digests, shells, present, staging, by_theme)
 
 
-def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
+def finish(prepared: Prepared, plan: Plan | None, press: Press, present: Present) -> Outcome:
     """Make the generated files, publish them beside the frame's, and remember the site's files."""
     from sitegen.engine import make_site
 
@@ -197,40 +196,39 @@ def finish(prepared: Prepared, plan: Plan | None, press: Press) -> Outcome:
         manifest.update(made)
     if isinstance(prepared.store, DiskStore):
         prepared.store.flush()  # before the site is touched: a build that is killed now need not start again
-    return Outcome(publish_and_remember(prepared.options, manifest, press.present, press.staging), fates, manifest)
+    return Outcome(publish_and_remember(prepared.options, manifest, present, press.staging), fates, manifest)
 
 
 def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> None:
     """Note the token of the site that a snapshot and a frame's inputs make, and what the build used."""
-    token = hashlib.sha256(encode_token(outcome.manifest)).hexdigest()
-    prepared.store.note(page_set, (prepared.snapshot, inputs), token)
+    prepared.store.note(page_set, (prepared.snapshot, inputs), outcome.published.token)
     if isinstance(prepared.store, DiskStore):
         prepared.store.note_use()
 
 
-def as_it_was(prepared: Prepared, inputs: Known[Any]) -> Outcome | None:
+def as_it_was(prepared: Prepared, inputs: Known[Any], stats: Mapping[str, Stat]) -> Outcome | None:
     """Return the site as it stands where neither an input nor any of its files changed since it was built."""
     options = prepared.options
-    token = untouched(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir))
+    token = untouched(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), stats)
     if not token or prepared.store.note(page_set, (prepared.snapshot, inputs)) != token:
         return None
-    manifest = read_token(options.site_dir) or {}
-    return Outcome(Published((), (), tuple(manifest)), {}, manifest)
+    return Outcome(Published((), (), token), {}, read_token(options.site_dir) or {})
 
 
 def publish_and_remember(
-    options: BuildOptions, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path
+    options: BuildOptions, manifest: Mapping[str, str], present: Present, staging: Path
 ) -> Published:
     """Publish a manifest and save the digests of the site's files for the next build."""
-    published = publish(options.site_dir, manifest, present, staging)
-    if published.written or published.deleted or not memory_of(options.cache_dir, options.site_dir).exists():
-        save(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), manifest)
+    site, memory = options.site_dir, memory_of(options.cache_dir, options.site_dir)
+    published = publish(site, manifest, present.digests, staging)
+    if published.written or published.deleted or not memory.exists():
+        save(site, TOKEN, memory, manifest, stats_after(site, present.stats, published.written))
     return published
 
 
-def present_in(options: BuildOptions) -> Mapping[str, str]:
-    """Return the digests of the files that are in the site directory."""
-    return look_at(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir)).digests
+def present_in(options: BuildOptions, stats: Mapping[str, Stat] | None = None) -> Present:
+    """Return the files that are in the site directory, by their stats if those are known."""
+    return look_at(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), stats)
 
 
 def new_staging(cache_dir: Path) -> Path:

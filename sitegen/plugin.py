@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -48,6 +48,7 @@ from sitegen.generate import (
 from sitegen.pipeline import Plan, plan_of
 from sitegen.policy import policy_tag
 from sitegen.shell import Theme, cut_shells
+from sitegen.statcache import Present
 from sitegen.watch import Watch
 
 log = logging.getLogger("mkdocs.plugins.covatlas")
@@ -183,11 +184,11 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             raise self._told(error) from None
         finally:
             self._clean()
-        published = self.outcome.published
-        log.info(f"published {len(published.paths)} files, {len(published.written)} of them new: {self._site_dir}")
+        files, new = len(self.outcome.manifest), len(self.outcome.published.written)
+        log.info(f"published {files} files, {new} of them new: {self._site_dir}")
 
     def _finish(
-        self, prepared: Prepared, config: MkDocsConfig, files: tuple[tuple[str, str], ...], present: Mapping[str, str]
+        self, prepared: Prepared, config: MkDocsConfig, files: tuple[tuple[str, str], ...], present: Present
     ) -> Outcome:
         assert self._theme is not None and self._staging is not None and self._inputs is not None
         shells = cut_shells(self._theme, log.warning)
@@ -201,8 +202,9 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             facts = MkdocsFacts(_folders(config), config.repo_url or "")
             prepared.store.keep(facts, mkdocs_facts, data)
             prepared.store.keep(frame.value, mkdocs_frame, self._inputs.value.digest, self._mentioned)
-        press = press_of(prepared, frame, shells, present, self._staging, None if again else self._theme.render_bytes)
-        outcome = finish(prepared, self._plan, press)
+        by_theme = None if again else self._theme.render_bytes
+        press = press_of(prepared, frame, shells, present.digests, self._staging, by_theme)
+        outcome = finish(prepared, self._plan, press, present)
         if press.by_theme is None and not self._serving:
             remember_whole(prepared, self._inputs, outcome)
         return outcome

@@ -22,11 +22,11 @@ _TEMPORARY = ".covatlas-tmp"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What one publication did: paths that were written, paths that were deleted, and all paths of the site."""
+    """What one publication did: paths that were written, paths that were deleted, and the digest of the token."""
 
     written: tuple[str, ...]
     deleted: tuple[str, ...]
-    paths: tuple[str, ...]
+    token: str
 
 
 def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path) -> Published:
@@ -39,10 +39,11 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     ours = _claim(site_dir, manifest, present)
     differing = [path for path in sorted(manifest) if present.get(path) != manifest[path]]
     token = encode_token(manifest)
+    digest = hashlib.sha256(token).hexdigest()
     stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
     gone = sorted(ours - set(manifest))
-    if not (differing or gone or stray) and present.get(TOKEN) == hashlib.sha256(token).hexdigest():
-        return Published((), (), tuple(sorted(manifest)))
+    if not (differing or gone or stray) and present.get(TOKEN) == digest:
+        return Published((), (), digest)
     try:
         site_dir.mkdir(parents=True, exist_ok=True)
         _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": sorted(ours | set(manifest))}))
@@ -51,14 +52,14 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
             (site_dir / path).unlink(missing_ok=True)
         deleted = tuple(path for path in gone if _delete(site_dir, path))
         for path in differing:
-            _move(staging / path, site_dir / path)
+            _move(f"{staging}/{path}", f"{site_dir}/{path}")
         _write_token(site_dir, token, differing)
         (site_dir / JOURNAL).unlink()
     except OSError as error:
         raise CovatlasError(
             f"{site_dir}: the site cannot be written ({error}); mend that or choose --site-dir"
         ) from None
-    return Published(tuple(differing), deleted, tuple(sorted(manifest)))
+    return Published(tuple(differing), deleted, digest)
 
 
 def encode_token(manifest: Mapping[str, str]) -> bytes:
@@ -127,27 +128,21 @@ def _delete(site_dir: Path, path: str) -> bool:
     return True
 
 
-def _move(source: Path, target: Path) -> None:
+def _move(source: str, target: str) -> None:
     """Rename a staged file to its place; from another file system it is copied beside its place first."""
     try:
         os.replace(source, target)
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _move_here(source, target)
+        return
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno not in (errno.ENOENT, errno.EXDEV):
             raise
-        _move_here(source, target)
-
-
-def _move_here(source: Path, target: Path) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
         os.replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        temporary = target.with_name(f"{target.name}.{os.getpid()}{_TEMPORARY}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = f"{target}.{os.getpid()}{_TEMPORARY}"
         shutil.copyfile(source, temporary)
         os.replace(temporary, target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from sitegen.generate import (
     remember_whole,
     site_name,
 )
+from sitegen.statcache import stats_below
 
 if TYPE_CHECKING:
     from sitegen.press import Fate
@@ -46,7 +47,7 @@ class BuildReport:
     fates: Mapping[str, Fate]
     written: tuple[str, ...]
     deleted: tuple[str, ...]
-    paths: tuple[str, ...]
+    paths: Collection[str]
     causes: tuple[str, ...]  # inputs that changed since the last build, in words
 
     @property
@@ -76,7 +77,7 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     changed = len(outcome.published.written) + len(outcome.published.deleted)
     return BuildReport(
         pages, changed, time.monotonic() - start, options.site_dir, outcome.fates,
-        outcome.published.written, outcome.published.deleted, outcome.published.paths,
+        outcome.published.written, outcome.published.deleted, outcome.manifest,
         causes_of(prepared) if outcome.fates or changed else (),
     )  # fmt: skip
 
@@ -90,20 +91,22 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
-    if (outcome := as_it_was(prepared, inputs)) is not None:
+    stats = stats_below(options.site_dir)
+    if (outcome := as_it_was(prepared, inputs, stats)) is not None:
         return outcome
     from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
     from sitegen.pipeline import plan_of
 
     plan = plan_of(prepared.snapshot, store, options.jobs)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
-    present = present_in(options)
-    if frame is None or any(present.get(path) != found for path, found in frame.value.files):
+    present = present_in(options, stats)
+    if frame is None or any(present.digests.get(path) != found for path, found in frame.value.files):
         return None
     staging = new_staging(options.cache_dir)
     try:
         shells = {(section, entries): shell for section, entries, shell in frame.value.shells}
-        outcome = finish(prepared, plan, press_of(prepared, frame, shells, present, staging))
+        press = press_of(prepared, frame, shells, present.digests, staging)
+        outcome = finish(prepared, plan, press, present)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     remember_whole(prepared, inputs, outcome)

@@ -116,7 +116,7 @@ def cover_by_the_hour(file: FileInventory, recorded: tuple[pipeline.Recorded, ..
 
 
 COVER = pipeline.cover
-STATS = statcache._stats
+STATS = statcache.stats_below
 FAULTS: dict[str, Callable[[], ExitStack]] = {
     "coverage without the recorded lines": lambda: _forget("cover", 1),
     "coverage without the slugs": lambda: _keyed(
@@ -141,9 +141,11 @@ FAULTS: dict[str, Callable[[], ExitStack]] = {
     "a stage that sees what is no argument": lambda: _patched(pipeline__cover=cover_by_the_hour),
     "deleted pages stay": lambda: _patched(publish___delete=lambda site, path: True),
     "published files are believed": lambda: _patched(
-        generate__look_at=lambda site, token, memory: statcache.Present(read_token(site) or {}, 0)
+        generate__look_at=lambda site, *_: statcache.Present(read_token(site) or {}, 0, STATS(site))
     ),
-    "modification times are believed": lambda: _patched(statcache___stats=_only_mtime),
+    "modification times are believed": lambda: _patched(
+        statcache__stats_below=_only_mtime, site__stats_below=_only_mtime
+    ),
     "cache entries are not checked": lambda: _patched(entries___check=lambda digest, payload: b"0" * 32),
 }
 
