@@ -29,10 +29,35 @@ class PreviousProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Night:
+    """One published map: `night` is when its newest playback began, profiles are (slug, status, symbols, lines).
+
+    Of the map that is being made `night` is "" and `commit` None: its `data/build.json` has them.
+    """
+
+    night: str
+    commit: str | None
+    digest: str  # of which profile covers what: equal nights have equal ones
+    symbols: int
+    covered: int
+    profiles: tuple[tuple[str, str, int, int], ...]
+    modules: tuple[tuple[str, int, int], ...]  # those whose (executed lines, statements) changed
+    lost: tuple[str, ...] = ()
+    gained: tuple[str, ...] = ()
+    more: tuple[int, int] = (0, 0)  # lost and gained symbols that are not named
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """Return how many symbols were lost and gained."""
+        return len(self.lost) + self.more[0], len(self.gained) + self.more[1]
+
+
+@dataclass(frozen=True, slots=True)
 class Previous:
-    """The site of the night before: its commit, symbols as (id, kind, digest), profiles, and what was gone already."""
+    """The site of the night before: commit, symbols as (id, kind, digest), profiles, what was gone, and its nights."""
 
     commit: str | None
     symbols: tuple[tuple[str, str, str], ...]
     profiles: tuple[PreviousProfile, ...]
     gone: tuple[Gone, ...]
+    history: tuple[Night, ...] = ()

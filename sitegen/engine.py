@@ -15,6 +15,8 @@ from sitegen.fingerprint import Known
 from sitegen.fragments import MATRIX_LIST, FileHtml, file_html
 from sitegen.frame import Paths, page_set
 from sitegen.highlight import highlighted
+from sitegen.history import PATH as HISTORY
+from sitegen.history import history_artifact, nights_of
 from sitegen.model import Artifact, Atlas, FileCoverage, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
 from sitegen.module_data import module_artifact, reached_of
 from sitegen.names import NAMES, PLACES
@@ -29,6 +31,7 @@ from sitegen.steps import Reached
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 from sitegen.tables import RouteUse, route_uses
+from sitegen.trends import trends_sheet
 from sitegen.whole import Whole
 
 
@@ -47,20 +50,25 @@ def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[di
     """Make every generated file; return the digest of each and what happened to each page."""
     files, fates = _files(plan, press, store, jobs)
     own, fate = _whole(plan, files, press, store)
+    nights, told = _nights(plan, files, press, store)
     made = chain.from_iterable((*file.pages.value, *file.lines.value) for file in files)
-    return dict(made) | dict(own), fates | fate
+    return dict(made) | dict(own) | dict(nights), fates | fate | told
 
 
 def page_paths(plan: Plan, store: Store) -> list[str]:
     """Return the paths of all pages and twins that `make_site` will make, without making them."""
     symbols = [symbol for file in plan.files for symbol in store.call(symbol_paths, file.inventory).value]
     own = [path for slug in plan.slugs for path in (profile_path(slug), profile_data_path(slug))]
-    sections = ["index.html", *(f"{name}/index.html" for name in ("matrix", "gaps", "overlap", "routes")), MATRIX_LIST]
+    sections = [
+        "index.html",
+        *(f"{name}/index.html" for name in ("matrix", "gaps", "overlap", "routes", "trends")),
+        MATRIX_LIST,
+    ]
     return (
         symbols
         + own
         + sections
-        + [CELLS, GO, GONE, *(symbol_path(item.id, item.kind) for item in plan.gone.value)]
+        + [CELLS, GO, GONE, HISTORY, *(symbol_path(item.id, item.kind) for item in plan.gone.value)]
         + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]
     )
 
@@ -162,6 +170,28 @@ def shown_head(head: ProfileHead) -> ProfileHead:
 def all_routes(heads: tuple[ProfileHead, ...]) -> tuple[RouteUse, ...]:
     """Return the routes of the app and who requests them."""
     return route_uses(heads)
+
+
+def whole_matrix(slugs: tuple[str, ...], parts: tuple[FilePart, ...]) -> Matrix:
+    """Return the matrix of all files."""
+    return join_matrix(slugs, parts)
+
+
+def _nights(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
+    parts = tuple(file.part for file in files)
+    args = (plan.previous, plan.heads, plan.slugs, parts, *press.look)
+    kept = store.look(page_set, *args) if press.by_theme is None else None
+    if kept is not None and kept.readable and press.has(kept.value):
+        return kept.value, {}
+    heads = tuple(head.value for head in plan.heads)
+    rows = tuple((part.value.row.module, part.value.row.executed, part.value.row.statements) for part in parts)
+    matrix = store.call(whole_matrix, plan.slugs, parts).value
+    nights = nights_of(plan.previous.value, heads, matrix, rows)
+    paths, fates = press.make([trends_sheet(nights, dict(chain.from_iterable(p.value.symbols for p in parts)))], store)
+    twin = history_artifact(nights)
+    found = hashlib.sha256(twin.data).hexdigest()
+    press.stage(twin.path, twin.data, found)
+    return store.keep((*paths, (twin.path, found)), page_set, *args).value, fates
 
 
 def _twins(

@@ -22,6 +22,7 @@ SECTIONS = (  # key, title and path of each generated section, in the order of t
     ("gaps", "Gaps", "gaps/"),
     ("overlap", "Overlap", "overlap/"),
     ("routes", "Routes", "routes/"),
+    ("trends", "Trends", "trends/"),
 )
 # What renders the same pages from the same files; of any other plugin nobody knows what it reads.
 _PLUGINS = frozenset({"covatlas", "search", "material/search"})

@@ -36,6 +36,7 @@ ASSETS = (
     "lines.css",
     "lines.js",
     "names.js",
+    "trends.js",
     "vendor/regular-table.js",
     "vendor/regular-table.LICENSE.txt",
     "vendor/sha256.js",

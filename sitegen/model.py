@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sitegen.before import Gone as Gone
+from sitegen.before import Night as Night
 from sitegen.before import Previous as Previous
 from sitegen.before import PreviousProfile as PreviousProfile
 from sitegen.masks import lines_of as lines_of

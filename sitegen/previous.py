@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +11,9 @@ import orjson
 
 from instrument.errors import CovatlasError
 from sitegen.address import symbol_path
-from sitegen.model import Artifact, FileInventory, Gone, Kind, Previous, PreviousProfile
+from sitegen.history import PATH as HISTORY
+from sitegen.history import newest, read_history, told
+from sitegen.model import Artifact, FileInventory, Gone, Kind, Night, Previous, PreviousProfile
 
 GONE = "data/gone.json"
 SCHEMA = 1
@@ -34,11 +37,25 @@ def read_previous(directory: Path, site_dir: Path | None, say: Callable[[str], N
     if site_dir is not None and site_dir.resolve() == directory.resolve():
         raise CovatlasError(f"previous site {directory} is the one to be built; copy it, and name the copy")
     try:
-        return _parsed(*(_document(directory, name) for name in ("build", "inventory", "matrix", "gone")))
+        build, *others = (_document(directory, name) for name in ("build", "inventory", "matrix", "gone"))
+        night = newest(_text_or_none(profile["recorded"]) for profile in build["profiles"].values())
+        found = _parsed(build, *others)
+        return replace(found, history=told(_history(directory, say), night, found.commit))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         say(f"previous site {directory}: holds no map that can be read ({reason}), so the new one does not compare")
         return None
+
+
+def _history(directory: Path, say: Callable[[str], None]) -> tuple[Night, ...]:
+    path = directory / HISTORY
+    try:
+        return read_history(path.read_bytes())
+    except FileNotFoundError:  # made before there was such a file
+        return ()
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        say(f"previous site {directory}: its {HISTORY} cannot be read ({type(error).__name__}), so history starts anew")
+        return ()
 
 
 def _document(directory: Path, name: str) -> dict[str, Any]:

@@ -165,15 +165,18 @@
   document.querySelectorAll(".cv-find").forEach(finder);
   if (location.protocol === "file:") fromDisk();
   if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
+  if (document.querySelector("[data-covatlas-trends]")) load("vendor/sha256.js", "names.js", "trends.js");
   const plain = () => document.querySelectorAll(".cv-plain").forEach((part) => part.classList.add("cv-shown"));
   if (document.getElementById("matrix-live")) {
-    // From disk no browser loads a module; the page then says what it needs.
-    load("matrix/matrix.css").then(() => import(`${base}assets/matrix/main.js`)).then((page) => page.start()).catch((error) => {
+    const start = () => import(`${base}assets/matrix/main.js`).then((page) => page.start());
+    const made = location.protocol === "file:" ? Promise.reject() : load("matrix/matrix.css").then(start);
+    made.catch((error) => {  // from disk no browser loads a module; the page says what it needs
       plain();
-      if (location.protocol !== "file:") document.querySelector(".cv-note").textContent = `The table could not be made: ${error.message}.`;
+      if (error) document.querySelector(".cv-note").textContent = `The table could not be made: ${error.message}.`;
     });
   }
   if (document.getElementById("overlap-map")) load("matrix/overlap.js").catch(() => {});
+  document.querySelector(".md-search")?.setAttribute("aria-label", "Search the guide"); // Material's dialog has no name
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);
   if (document.querySelector(".cv-src")) load("lines.css", "lines.js");
