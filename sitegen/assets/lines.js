@@ -97,7 +97,7 @@
         list.textContent = "The list cannot be loaded.";
       }
     });
-    document.querySelector("#source").before(fold);
+    document.querySelector("#profiles ~ .cv-more").after(fold);
   }
 
   function wayItem(way) {
