@@ -29,7 +29,7 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
         return
     _work = task, items
     try:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _end_with_the_build) as pool:
             # Items stay where the fork has them: only their positions go through the pipe.
             yield from pool.map(_call, range(len(items)), chunksize=max(1, len(items) // (jobs * 16)))
     except BrokenProcessPool:
@@ -54,6 +54,13 @@ def _call(position: int) -> Any:
     assert _work is not None
     task, items = _work
     return task(items[position])
+
+
+def _end_with_the_build() -> None:
+    """End this process when its parent is killed: nothing else would ever tell it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _cores() -> int:
