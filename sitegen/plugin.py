@@ -133,6 +133,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             files.remove(sitemap)  # no template any more, so mkdocs would copy it as it is
         for artifact in asset_artifacts():
             files.append(File.generated(config, artifact.path, content=artifact.data))
+        files.append(File.generated(config, "assets/palette.js", content=_colours(config)))
         if self._prepared is not None and self._plan is not None and self._inputs is not None:
             known = {file.dest_uri for file in files}
             self._made = frozenset(page_paths(self._plan, self._prepared.store))
@@ -288,6 +289,12 @@ def _styles(config: MkDocsConfig) -> list[str]:
         ]
         found += [f"assets/stylesheets/{sheet.name}" for sheet in sheets[:1]]
     return found
+
+
+def _colours(config: MkDocsConfig) -> str:
+    """Return the script that sets a generated page's colours before it is painted: once a site, not in each page."""
+    base = 'new URL("..",document.currentScript.src).href'
+    return f"var cvBase={base},cvPalettes={_palettes(config)};{(THEME / 'palette.html').read_text('utf-8')}"
 
 
 def _palettes(config: MkDocsConfig) -> str:
