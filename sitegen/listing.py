@@ -9,6 +9,7 @@ from html import escape
 from sitegen.model import FileCoverage, lines_of
 
 NAMES_SHOWN = 4  # slugs named in a line's title
+MOST_LINES = 3000  # that a page shows of one symbol: longer ones are data
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,28 @@ class Listing:
         """Return the rows of lines `first` to `last`."""
         return "".join(self.rows[first - 1 : last])
 
-    def folded(self, first: int, last: int, folds: Iterable[Fold]) -> str:
-        """Return the rows of lines `first` to `last`, each fold in one row; folds are sorted and apart."""
+    def folded(self, first: int, last: int, folds: Iterable[Fold], most: int = MOST_LINES) -> str:
+        """Return the rows of lines `first` to `last`, each fold in one row; folds are sorted and apart.
+
+        Of lines outside folds the first `most` are shown; a row says which others are not.
+        """
         parts, line = [], first
-        for fold in folds:
-            if fold.first < line:
+        for fold in (*folds, None):
+            until = fold.first if fold else last + 1
+            if until < line:
                 continue  # two definitions on one line
-            parts.append(self.part(line, fold.first - 1))
-            href, title = escape(fold.href), escape(fold.title)
-            parts.append(
-                f'<span class="lf"><a href="{href}" tabindex="-1">⋯</a><a href="{href}">{title}</a> '
-                f"lines {fold.first}–{fold.last}\n</span>"
-            )
-            line = fold.last + 1
-        parts.append(self.part(line, last))
+            shown = min(until, line + most)
+            parts.append(self.part(line, shown - 1))
+            most -= shown - line
+            if shown < until:
+                parts.append(f'<span class="lf">⋯ lines {shown}–{until - 1}: too many to be shown here\n</span>')
+            if fold:
+                href, title = escape(fold.href), escape(fold.title)
+                parts.append(
+                    f'<span class="lf"><a href="{href}" tabindex="-1">⋯</a><a href="{href}">{title}</a> '
+                    f"lines {fold.first}–{fold.last}\n</span>"
+                )
+                line = fold.last + 1
         return "".join(parts)
 
 
