@@ -83,3 +83,17 @@ def add_to(
         pushed = publish_site(PublishOptions(Path(site_dir), remote, pages_branch, keep, dry_run, force), _say)
         if form == "json":
             click.echo(json.dumps(asdict(pushed), sort_keys=True))
+
+    @main.command()
+    @with_build_options
+    @click.option("--inventory", metavar="FILE", help="An inventory file that must say what the source says.")
+    @click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
+    @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+    def check(inventory: str | None, profiles: str, form: str, **given: Any) -> None:
+        """Find what has drifted: inventory, coverage config, profiles, workflows, addresses, versions."""
+        from sitegen.check import check_all, conclude, told
+
+        options = build_options(given)
+        found = check_all(Path(), options, Path(inventory) if inventory else None, Path(profiles), _say)
+        _show(told(found, form))
+        conclude(found, _say)

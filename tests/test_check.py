@@ -1,0 +1,168 @@
+"""`covatlas check`: each kind of drift is planted in a real project, named once, and gone after its repair."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from instrument.errors import Finding
+from sitegen.check import check_all, conclude, told
+from sitegen.check_rules import MAX_ROWS, Drift, collisions
+from sitegen.config import load
+from sitegen.generate import options_from
+from sitegen.nights import FILE
+from sitegen.workflows import write_workflows
+from tests.atlas_support import write
+from tests.night_support import PROFILES, SOURCES
+
+ROOT = Path(__file__).parent.parent
+ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
+COMMAND = [sys.executable, "-m", "sitegen.cli"]
+
+
+def _quiet(message: str) -> None:
+    pass
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository in which nothing has drifted."""
+    for name, text in SOURCES.items():
+        write(tmp_path / "pkg" / name, text.encode())
+    for slug in ("alpha", "beta", "gamma"):
+        write(tmp_path / "profiles" / slug / "session.har", b"{}")
+    (tmp_path / FILE).write_text(PROFILES, "utf-8")
+    (tmp_path / "coverage.ini").write_text("[run]\nsource_pkgs = pkg\nomit = */mail.py\n", "utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.covatlas]\nsource = ["pkg"]\ninventory = "inventory.json"\ncoverage-config = "coverage.ini"\n'
+        'coverage-dir = "data"\n', "utf-8")  # fmt: skip
+    write_workflows(tmp_path, False, _quiet, _quiet)
+    run(tmp_path, "inventory")
+    return tmp_path
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], cwd=root, env=ENVIRON, capture_output=True, text=True)
+
+
+def found(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Drift]:
+    monkeypatch.chdir(root)
+    options = options_from(load(Path()), Path())
+    return check_all(Path(), options, Path("inventory.json"), Path("profiles"), _quiet)
+
+
+def _write(path: str, text: str) -> Callable[[Path], object]:
+    return lambda root: write(root / path, text.encode())
+
+
+def _change(path: str, before: str, after: str) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        text = (root / path).read_text("utf-8")
+        assert before in text
+        (root / path).write_text(text.replace(before, after), "utf-8")
+
+    return change
+
+
+NIGHTLY, CHECK = (f".github/workflows/covatlas-{name}.yml" for name in ("nightly", "check"))
+DRIFTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "+ pkg.stock.more": (_change("pkg/stock.py", "def count", "def more():\n    return 1\n\n\ndef count"), "inventory"),
+    "~ pkg.shop.pay": (_change("pkg/shop.py", "return -amount", "return amount"), "inventory"),
+    "- pkg.mail.send": (_write("pkg/mail.py", ""), "inventory"),
+    "cannot be read as Python": (_write("pkg/broken.py", "def f(:\n"), "source"),
+    "inventory.json: cannot be read": (lambda root: (root / "inventory.json").unlink(), "inventory"),
+    "inventory has another schema": (_change("inventory.json", '"schema":1', '"schema":2'), "inventory"),
+    "nor installed": (_change("coverage.ini", "= pkg", "=\n  pkg\n  nowhere"), "coverage-config"),
+    "'*/nothing.py', which matches no": (_change("coverage.ini", "*/mail.py", "*/nothing.py"), "coverage-config"),
+    "nothing of the package 'pkg' is traced": (_change("coverage.ini", "= pkg", "= json"), "coverage-config"),
+    "coverage.ini": (_write("coverage.ini", "[run\n"), "coverage-config"),
+    "gamma is listed but not recorded": (lambda root: (root / "profiles/gamma").rename(root / "gone"), "profiles"),
+    "delta is recorded but not listed": (_write("profiles/delta/session.har", "{}"), "profiles"),
+    "listed as har but recorded as events": (
+        lambda root: (root / "profiles/alpha/session.har").rename(root / "profiles/alpha/events.jsonl"), "profiles"),
+    "'Alpha' in the list and 'Other'": (_write("profiles/alpha/profile.toml", 'title = "Other"\n'), "profiles"),
+    "covatlas-nightly.yml is stale": (_change(NIGHTLY, "retries: 0", "retries: 1"), "workflows"),
+    "covatlas-check.yml is missing": (lambda root: (root / CHECK).unlink(), "workflows"),
+    "weight = 'huge'": (_change(FILE, "heavy", "huge"), "nights"),
+    "has schema 9": (_write("site/data/build.json", '{"schema": 9}'), "versions"),
+    "gaps.json cannot be read": (_write("site/data/gaps.json", "{"), "versions"),
+    "run record has another schema": (_write("data/alpha.run.json", '{"schema": 9}'), "versions"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", DRIFTS)
+def test_each_drift_is_named(sentence: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(root, monkeypatch) == []
+    plant, rule = DRIFTS[sentence]
+    plant(root)
+    named = [item for item in found(root, monkeypatch) if sentence in item.sentence]
+    assert named and {item.rule for item in named} == {rule}
+    assert all(item.level == "error" and "\n" not in item.sentence for item in named)
+    with pytest.raises(Finding):
+        conclude(named, _quiet)
+
+
+def test_the_named_command_repairs(root: Path) -> None:
+    for sentence in ("+ pkg.stock.more", "covatlas-nightly.yml is stale"):
+        DRIFTS[sentence][0](root)
+    done = run(root, "check")
+    assert done.returncode == 1, done.stderr
+    assert "inventory: pkg/stock.py:1: + pkg.stock.more" in done.stdout and "pkg/stock.py:5" in done.stdout  # moved
+    repair = done.stderr.split("repair with: ")[1].strip()
+    assert repair == "covatlas inventory --output inventory.json && covatlas workflows"
+    for command in repair.split(" && "):
+        assert run(root, *command.split()[1:]).returncode == 0
+    done = run(root, "check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing has drifted\n")
+
+
+def test_a_route_without_a_profile_is_a_warning(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    route = {"methods": ["GET"], "profiles": {}, "rule": "/alone/<b>"}
+    value = {"schema": 1, "routes": [route, {**route, "rule": "/used", "profiles": {"a": 1}}]}
+    write(root / "site/data/routes.json", json.dumps(value).encode())
+    (item,) = found(root, monkeypatch)
+    assert item.level == "warning" and "GET /alone/<b>" in item.sentence
+    assert run(root, "check").returncode == 0
+
+
+def test_what_can_collide_is_found() -> None:
+    rows = [
+        ("a.B", "symbols/a.B.html", "a.py"),
+        ("a.b", "symbols/a.b.html", "a.py"),
+        ("a.c", "symbols/a.c.html", "a.py"),
+    ]
+    (item,) = collisions(rows)
+    assert item.sentence.startswith("a.b and a.B would both have the page")
+
+
+def test_many_symbols_are_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"def f{number}():\n    return 1\n\n\n" for number in range(MAX_ROWS + 30))
+    write(root / "pkg/many.py", text.encode())
+    items = found(root, monkeypatch)
+    assert len(items) == MAX_ROWS + 1 and items[-1].sentence == "and 31 more symbols"
+
+
+def test_annotations_cannot_be_broken_out_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Drift("source", "50% of\n::warning::x", "covatlas build", "a,b:c.py", 3)
+    assert told([item], "github") == (
+        "::error file=a%2Cb%3Ac.py,line=3,title=covatlas check%3A source::50%25 of%0A::warning::x; "
+        "repair with: covatlas build\n"
+    )
+    assert json.loads(told([item], "json"))["drift"][0]["line"] == 3
+
+
+def test_a_project_without_nights_or_inventory_is_well(tmp_path: Path) -> None:
+    write(tmp_path / "pkg/__init__.py", b"")
+    done = run(tmp_path, "check", "--source", "pkg", "--format", "json")
+    assert done.returncode == 0 and json.loads(done.stdout) == {"schema": 1, "drift": []}
+
+
+def test_this_repository_has_not_drifted() -> None:
+    options = options_from({**load(ROOT), "site-dir": "nowhere", "coverage-dir": "nowhere"}, ROOT)
+    assert check_all(ROOT, options, None, ROOT / "examples/watershed/profiles", _quiet) == []
