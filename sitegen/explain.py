@@ -1,11 +1,14 @@
-"""What `covatlas build --explain` prints: why each page was made, put back or left alone."""
+"""What a build says: what is wrong with the data, and with `--explain` why each page was made, put back or left."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrument.errors import CovatlasError
+from sitegen.address import profile_path
 from sitegen.fingerprint import digest
 from sitegen.generate import Prepared
 from sitegen.statcache import memory_of
@@ -22,6 +25,26 @@ REASONS = {
     "written": "written: its bytes changed",
     "left": "not rendered: no input that could reach it changed",
 }
+
+
+TOLD = 5  # problems of one profile; its page has all
+
+
+def troubles(site_dir: Path) -> Iterator[str]:
+    """Yield what the profiles of a site that was just built suffer from: a sentence each.
+
+    It is read from the site itself: so a build that found nothing to do says it too.
+    """
+    try:
+        profiles = json.loads((site_dir / "data" / "build.json").read_bytes())["profiles"]
+    except (OSError, ValueError, KeyError):
+        return  # hand-written pages only
+    for slug, profile in profiles.items():
+        problems = profile["problems"] or (["its playback failed"] if profile["status"] == "failed" else [])
+        word = "failed" if profile["status"] == "failed" else "is not whole"
+        yield from (f"profile {slug} {word}: {' '.join(problem.split())}" for problem in problems[:TOLD])
+        if len(problems) > TOLD:
+            yield f"profile {slug} {word}: {len(problems) - TOLD} more problems are on {profile_path(slug)}"
 
 
 def explained(report: BuildReport, page: str, form: str) -> str:

@@ -25,6 +25,7 @@ from mkdocs.structure.nav import Navigation
 from instrument.errors import CovatlasError
 from sitegen import config as tool_config
 from sitegen.engine import page_paths
+from sitegen.explain import troubles
 from sitegen.fingerprint import Known
 from sitegen.frame import Frame
 from sitegen.frames import SECTIONS, FrameInputs, MkdocsFacts, inputs_of, mkdocs_facts, mkdocs_frame, repeatable
@@ -156,7 +157,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         env.globals["covatlas_palettes"] = _palettes(config)
         # While it serves, mkdocs puts a script of its own into every page.
         wanted = self.config.content_security_policy and not self._serving
-        env.globals["covatlas_policy"] = policy_tag if wanted else lambda scripts: ""
+        env.globals["covatlas_policy"] = policy_tag if wanted else lambda *_: ""
         self._theme = Theme(env, self._nav, config)
         return env
 
@@ -185,6 +186,8 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             raise self._told(error) from None
         finally:
             self._clean()
+        for sentence in troubles(options.site_dir) if self.given is None else ():  # else `covatlas build` says it
+            log.info(sentence)
         files, new = len(self.outcome.manifest), len(self.outcome.published.written)
         log.info(f"published {files} files, {new} of them new: {self._site_dir}")
 
@@ -199,7 +202,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         frame = Known(Frame(files, tuple(whole)))
         data = Path(config.config_file_path).read_bytes() if config.config_file_path else b""
         again = len(whole) == len(shells) and repeatable(config, data)
-        if again and not self._serving:  # what is served has other addresses and no policy: no build may take it
+        if again and not self._serving:  # what is served has no policy: no build could use it
             facts = MkdocsFacts(_folders(config), config.repo_url or "")
             prepared.store.keep(facts, mkdocs_facts, data)
             prepared.store.keep(frame.value, mkdocs_frame, self._inputs.value.digest, self._mentioned)

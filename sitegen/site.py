@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrument.errors import CovatlasError
-from sitegen.explain import causes_of
+from sitegen.explain import causes_of, troubles
 from sitegen.frames import config_file, inputs_of, known_frame, read_facts
 from sitegen.generate import (
     BuildOptions,
@@ -73,6 +73,8 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
         from sitegen.with_mkdocs import build_with_mkdocs
 
         outcome = build_with_mkdocs(prepared, say)
+    for sentence in troubles(options.site_dir):
+        say(sentence)
     pages = sum(path.endswith(".html") for path in outcome.manifest)
     changed = len(outcome.published.written) + len(outcome.published.deleted)
     return BuildReport(

@@ -138,3 +138,18 @@ def test_options_have_their_defaults(tmp_path: Path) -> None:
     made = options_from({"source": ["a", "b"], "coverage-dir": "d", "source-prefix": "src"}, tmp_path)
     assert made.sources == (tmp_path / "a", tmp_path / "b") and made.site_dir == tmp_path / "site"
     assert made.coverage_config == tmp_path / "coverage.profile-playback.ini" and made.source_prefix == "src/"
+
+
+def test_a_build_says_what_is_wrong_with_its_data_also_when_it_has_nothing_to_do(
+    shop: BuildOptions, tmp_path: Path
+) -> None:
+    write(tmp_path / "pyproject.toml", b'[tool.covatlas]\nsource = ["pkg"]\ncoverage-dir = "data"\n')
+    write(tmp_path / "data" / "alpha.coverage", b"")
+    write(tmp_path / "data" / "beta.coverage", b"SQLite format 3\0 and no more of it")
+    for _ in range(2):
+        done = _covatlas("build", cwd=tmp_path)
+        said = done.stderr.splitlines()[:-1]
+        assert done.returncode == 0 and len(said) == 3, said
+        assert said[0] == "profile alpha failed: alpha.coverage: the data file is empty; play the profile again"
+        assert said[1].startswith("profile beta failed: beta.coverage: not a readable coverage.py data file")
+        assert said[2].startswith("profile gamma failed: POST /cart: no answer")
