@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sitegen.generate import BuildOptions
 
 Command = Callable[..., None]
+Options = Callable[[dict[str, Any]], "BuildOptions"]
 
 
 def _say(message: str) -> None:
@@ -24,22 +25,36 @@ def _show(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def add_to(
-    main: click.Group, with_build_options: Callable[[Command], Command],
-    build_options: Callable[[dict[str, Any]], BuildOptions],
-) -> None:  # fmt: skip
-    """Add the sub-commands; those that build take the options of `build` too."""
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; show what is stale as a diff and exit with 1.")
+def workflows(check: bool) -> None:
+    """Make .github/workflows and README's profile table from playback-profiles.yml."""
+    from sitegen.workflows import write_workflows
 
-    @main.command()
-    @click.option("--check", is_flag=True, help="Change nothing; show what is stale as a diff and exit with 1.")
-    def workflows(check: bool) -> None:
-        """Make .github/workflows and README's profile table from playback-profiles.yml."""
-        from sitegen.workflows import write_workflows
+    write_workflows(Path(), check, _say, _show)
 
-        write_workflows(Path(), check, _say, _show)
 
-    @main.command()
-    @with_build_options
+@click.command()
+@click.option("--site-dir", metavar="DIR", default="site", show_default=True, help="The site that build made.")
+@click.option("--remote", default="origin", show_default=True, help="A remote's name, address or path.")
+@click.option("--pages-branch", default="gh-pages", show_default=True, help="The branch that holds the site.")
+@click.option("--keep", type=click.IntRange(min=1), default=30, show_default=True,
+              help="Commits of ours that the branch keeps.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace files of the branch that Covatlas did not put there.")
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be pushed; push nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def publish(site_dir: str, remote: str, pages_branch: str, keep: int, force: bool, dry_run: bool, form: str) -> None:
+    """Push the site to a branch of a git remote, as one commit of what changed."""
+    from sitegen.pages_branch import PublishOptions, publish_site
+
+    pushed = publish_site(PublishOptions(Path(site_dir), remote, pages_branch, keep, dry_run, force), _say)
+    if form == "json":
+        click.echo(json.dumps(asdict(pushed), sort_keys=True))
+
+
+def _collect(with_options: Callable[[Command], Command], options_of: Options) -> click.Command:
+    @click.command()
+    @with_options
     @click.option("--artifacts", required=True, metavar="DIR", help="What the playbacks uploaded, a folder each.")
     @click.option("--due", type=click.Choice(["nightly", "weekly"]), default="nightly", show_default=True)
     @click.option("--last", metavar="PATH", help="The last night's bundle, or the folder that it is in.")
@@ -53,7 +68,7 @@ def add_to(
         from sitegen.collect import CollectOptions, collect_night
 
         options = CollectOptions(
-            build=build_options(given),
+            build=options_of(given),
             root=Path(),
             artifacts=Path(artifacts),
             due=due,
@@ -65,27 +80,12 @@ def add_to(
         if form == "json":
             click.echo(json.dumps(record, indent=1, sort_keys=True))
 
-    @main.command()
-    @click.option("--site-dir", metavar="DIR", default="site", show_default=True, help="The site that build made.")
-    @click.option("--remote", default="origin", show_default=True, help="A remote's name, address or path.")
-    @click.option("--pages-branch", default="gh-pages", show_default=True, help="The branch that holds the site.")
-    @click.option("--keep", type=click.IntRange(min=1), default=30, show_default=True,
-                  help="Commits of ours that the branch keeps.")  # fmt: skip
-    @click.option("--force", is_flag=True, help="Replace files of the branch that Covatlas did not put there.")
-    @click.option("--dry-run", is_flag=True, help="Check everything and say what would be pushed; push nothing.")
-    @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-    def publish(
-        site_dir: str, remote: str, pages_branch: str, keep: int, force: bool, dry_run: bool, form: str
-    ) -> None:
-        """Push the site to a branch of a git remote, as one commit of what changed."""
-        from sitegen.pages_branch import PublishOptions, publish_site
+    return collect
 
-        pushed = publish_site(PublishOptions(Path(site_dir), remote, pages_branch, keep, dry_run, force), _say)
-        if form == "json":
-            click.echo(json.dumps(asdict(pushed), sort_keys=True))
 
-    @main.command()
-    @with_build_options
+def _check(with_options: Callable[[Command], Command], options_of: Options) -> click.Command:
+    @click.command()
+    @with_options
     @click.option("--inventory", metavar="FILE", help="An inventory file that must say what the source says.")
     @click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
     @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
@@ -93,7 +93,15 @@ def add_to(
         """Find what has drifted: inventory, coverage config, profiles, workflows, addresses, versions."""
         from sitegen.check import check_all, conclude, told
 
-        options = build_options(given)
+        options = options_of(given)
         found = check_all(Path(), options, Path(inventory) if inventory else None, Path(profiles), _say)
         _show(told(found, form))
         conclude(found, _say)
+
+    return check
+
+
+def add_to(main: click.Group, with_options: Callable[[Command], Command], options_of: Options) -> None:
+    """Add the sub-commands; those that build take the options of `build` too."""
+    for command in (workflows, publish, _collect(with_options, options_of), _check(with_options, options_of)):
+        main.add_command(command)

@@ -102,7 +102,7 @@ def test_each_drift_is_named(sentence: str, root: Path, monkeypatch: pytest.Monk
     plant, rule = DRIFTS[sentence]
     plant(root)
     named = [item for item in found(root, monkeypatch) if sentence in item.sentence]
-    assert named and {item.rule for item in named} == {rule}
+    assert rule in {item.rule for item in named}
     assert all(item.level == "error" and "\n" not in item.sentence for item in named)
     with pytest.raises(Finding):
         conclude(named, _quiet)
