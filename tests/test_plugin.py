@@ -139,6 +139,8 @@ def _wait_for(url: str, text: str) -> None:
 
 
 def test_mkdocs_serve_shows_changes_of_source_and_data(site: Path) -> None:
+    assert _build_without_mkdocs(site).returncode != 0
+    assert _mkdocs("build", cwd=site).returncode == 0
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -149,6 +151,22 @@ def test_mkdocs_serve_shows_changes_of_source_and_data(site: Path) -> None:
         _wait_for(base + "modules/pkg.fresh.html", "brand_new")
         record(site, "delta", "from pkg.fresh import brand_new\nbrand_new()\n")
         _wait_for(base + "profiles/delta.html", "brand_new")
+        with urllib.request.urlopen(base + "gaps/", timeout=10) as answer:
+            assert "Content-Security-Policy" not in answer.read().decode()  # mkdocs' own script would be refused
+    assert _build_without_mkdocs(site).returncode == 0  # what was built before is still known
+    assert all("Content-Security-Policy" in path.read_text() for path in (site / "site").rglob("*.html"))
+
+
+def _build_without_mkdocs(cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = "import sys; sys.modules['mkdocs.commands.build'] = None; from sitegen.cli import main; main()"
+    command = [sys.executable, "-c", code, "build", "--source", "pkg", "--coverage-dir", "data"]
+    return subprocess.run(command, cwd=cwd, env=_environment(cwd), capture_output=True, text=True, timeout=120)
+
+
+def test_the_policy_can_be_left_out(site: Path) -> None:
+    write(site / "mkdocs.yml", f"{CONFIG}      content_security_policy: false\n".encode())
+    assert _mkdocs("build", "--strict", cwd=site).returncode == 0
+    assert "Content-Security-Policy" not in (site / "site/gaps/index.html").read_text()
 
 
 def test_covatlas_serve_rebuilds_says_what_is_wrong_and_has_its_own_404(site: Path) -> None:
