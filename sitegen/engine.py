@@ -11,6 +11,7 @@ from sitegen import data
 from sitegen.address import module_data_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.cells import cells_artifact
+from sitegen.changes import whole_changes
 from sitegen.fingerprint import Known
 from sitegen.fragments import MATRIX_LIST, FileHtml, file_html
 from sitegen.frame import Paths, page_set
@@ -148,14 +149,16 @@ def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -
     parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
     shown = tuple(store.call(shown_head, head) for head in plan.heads)
     routes = store.call(all_routes, plan.heads)
-    args = (plan.config, shown, parts, html, plan.gone, routes, *press.look)
+    changes = store.call(whole_changes, plan.previous, plan.heads, plan.slugs, parts)
+    args = (plan.config, shown, parts, html, plan.gone, routes, changes, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
     matrix = Known(load=lambda: join_matrix(plan.slugs, [part.value for part in parts]))
     gaps = Known(load=lambda: join_gaps([part.value for part in parts]))
     if kept is None or not kept.readable or not press.has(kept.value):
         heads = tuple(head.value for head in shown)
-        whole = Whole(plan.config, heads, tuple(part.value for part in parts), matrix.value, gaps.value, routes.value)
+        known = tuple(part.value for part in parts)
+        whole = Whole(plan.config, heads, known, matrix.value, gaps.value, routes.value, changes.value)
         sheets = chain(whole_sheets(whole, [item.value for item in html]), gone_sheets(plan.gone.value), [GO_SHEET])
         paths, fates = press.make(sheets, store)
         kept = store.keep(paths, page_set, *args)

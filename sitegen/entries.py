@@ -14,7 +14,7 @@ from typing import Any
 _MAGIC = b"covatlas2\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 # The modules whose dataclasses may be kept.
-_ROOMS = ("before", "cells", "fragments", "frame", "frames", "model", "parts", "steps", "tables", "views")
+_ROOMS = ("before", "cells", "changes", "fragments", "frame", "frames", "model", "parts", "steps", "tables", "views")
 HOMES = frozenset(f"sitegen.{name}" for name in _ROOMS)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from sitegen.address import file_stem, symbol_path
+from sitegen.changes import Changes
 from sitegen.model import Gap
 from sitegen.render import Sheet
 from sitegen.treemap import Box, Leaf, treemap
@@ -62,6 +63,7 @@ class HomeView:
     gaps: tuple[Gap, ...]
     all_gaps: int
     pictures: tuple[tuple[int, int, tuple[Box, ...]], ...]
+    changes: Changes | None
 
     @property
     def troubled(self) -> tuple[HomeProfile, ...]:
@@ -102,6 +104,7 @@ def home_sheet(whole: Whole, rows: Sequence[ProfileRow]) -> Sheet:
         gaps=tuple(sorted(gaps, key=lambda gap: -gap.statements))[:TOP],
         all_gaps=len(gaps),
         pictures=tuple((size[0], size[1], _picture(packages, *size)) for size in (WIDE, NARROW)),
+        changes=whole.changes,
     )
     return Sheet("home.html", "index.html", "Map", f"{whole.config.title}: which profiles run which code", view)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sitegen.changes import Changes
 from sitegen.model import Gaps, Matrix, ProfileHead, SiteConfig
 from sitegen.parts import FilePart
 from sitegen.tables import RouteUse
@@ -20,6 +21,7 @@ class Whole:
     matrix: Matrix
     gaps: Gaps
     routes: tuple[RouteUse, ...]
+    changes: Changes | None  # since the night before, where that is known
 
 
 def package_of(path: str) -> str:

@@ -144,7 +144,7 @@ def generated(options: BuildOptions) -> Generated:
     ]
     heads = tuple(shown_head(head.value) for head in plan.heads)
     routes = route_uses(tuple(head.value for head in plan.heads))
-    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps, routes)
+    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps, routes, None)
     sheets += whole_sheets(whole, [file_html(file, ()) for file in atlas.files])
     twins = (module_artifact(file, ()) for file in atlas.files)  # what reached them is test_module_data's matter
     return Generated(tuple(map(renderer.page, sheets)), (*data_artifacts(atlas, prepared.snapshot.commit), *twins))

@@ -90,7 +90,9 @@ def whole(modules: int, covered: dict[str, set[int]], packages: int = 3) -> Whol
         parts.append(FilePart(f"{name.replace('.', '/')}.py", row, ((name, "module"),), matrix, Gaps((), ()),
                               FileCells("c", (4,), ())))  # fmt: skip
     heads = tuple(ProfileHead(slug, "", "", "passed", None, None, None, 1, (), (), ()) for slug in slugs)
-    return Whole(SiteConfig("Test", "", "main", ""), heads, tuple(parts), join_matrix(slugs, parts), Gaps((), ()), ())
+    return Whole(
+        SiteConfig("Test", "", "main", ""), heads, tuple(parts), join_matrix(slugs, parts), Gaps((), ()), (), None
+    )
 
 
 def test_a_map_of_too_many_modules_shows_packages_with_the_same_sums() -> None:
@@ -125,7 +127,7 @@ def test_chains_are_joined_at_the_ends_that_are_alike_and_begin_at_the_larger_en
 def test_overlap_shows_what_each_row_shares_with_each_column() -> None:
     covered = {"a": {1, 2, 3, 4}, "b": {3, 4, 5}, "c": {3}}
     found = whole(10, covered)
-    view = overlap_sheet(found.matrix, profile_rows(found.heads, found.matrix)).view
+    view = overlap_sheet(found.matrix, profile_rows(found.heads, found.matrix), overlap(found.matrix)).view
     order = [row.slug for row in view.rows]
     for row in view.rows:
         for slug, (_, share) in zip(order, row.cells, strict=True):
