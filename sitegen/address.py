@@ -43,6 +43,16 @@ def symbol_path(identity: str, kind: str) -> str:
     return f"{folder}/{file_stem(identity)}.html"
 
 
+def package_of(path: str) -> str:
+    """Return the package of a source path: the dotted name of its folder."""
+    return path.rpartition("/")[0].replace("/", ".")
+
+
+def package_path(name: str) -> str:
+    """Return the path of a package's page."""
+    return f"packages/{file_stem(name)}.html"
+
+
 def profile_path(slug: str) -> str:
     """Return the path of a profile's page; a slug is a safe file name already."""
     return f"profiles/{slug}.html"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from sitegen import data
-from sitegen.address import module_data_path, profile_data_path, profile_path, symbol_path
+from sitegen.address import module_data_path, package_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.cells import cells_artifact
 from sitegen.changes import whole_changes
@@ -21,6 +21,7 @@ from sitegen.history import history_artifact, nights_of
 from sitegen.model import Artifact, Atlas, FileCoverage, FileInventory, Gaps, Matrix, ProfileHead, SiteConfig
 from sitegen.module_data import module_artifact, reached_of
 from sitegen.names import NAMES, PLACES
+from sitegen.package_pages import packages_of
 from sitegen.pages import symbol_sheet, whole_sheets
 from sitegen.parallel import spread_stages
 from sitegen.parts import FilePart, FileText, file_part, file_text, join_document, join_gaps, join_matrix
@@ -68,6 +69,7 @@ def page_paths(plan: Plan, store: Store) -> list[str]:
     return (
         symbols
         + own
+        + [package_path(name) for name in packages_of(file.path for file in plan.files)]
         + sections
         + [CELLS, GO, GONE, HISTORY, *(symbol_path(item.id, item.kind) for item in plan.gone.value)]
         + [artifact.path for artifact in data.data_artifacts(_bare(plan), plan.commit)]

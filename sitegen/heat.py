@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sitegen.address import symbol_path
+from sitegen.address import package_of, symbol_path
 from sitegen.fragments import MATRIX, MATRIX_LIST, FileHtml
-from sitegen.matrix import covering_bounds, covering_set, overlap
+from sitegen.matrix import covering_bounds, covering_set
 from sitegen.model import Matrix, Overlap
 from sitegen.render import Sheet, step
 from sitegen.views import ProfileRow, hundredths
-from sitegen.whole import Whole, above, package_of
+from sitegen.whole import Whole, above
 
 MAP_CELLS = 40_000  # of the map that is in the page itself; beyond it shows packages instead of modules
 PAIRS = 40  # of profiles, most alike first; all of them are in data/overlap.json
@@ -106,9 +106,8 @@ def map_rows(whole: Whole) -> tuple[tuple[MapRow, ...], bool]:
 # ── overlap ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def overlap_sheet(matrix: Matrix, profiles: Sequence[ProfileRow]) -> Sheet:
-    """Return the overlap's page."""
-    pairs = overlap(matrix)
+def overlap_sheet(matrix: Matrix, profiles: Sequence[ProfileRow], pairs: Sequence[Overlap]) -> Sheet:
+    """Return the overlap's page; `pairs` are the most alike first."""
     shared = {}
     containers: dict[str, list[str]] = {row.head.slug: [] for row in profiles}
     for item in pairs:
@@ -124,7 +123,7 @@ def overlap_sheet(matrix: Matrix, profiles: Sequence[ProfileRow]) -> Sheet:
     at_least, bound = covering_bounds(matrix)
     view = OverlapView(
         rows=tuple(_overlap_row(known[slug], order, shared, tuple(containers[slug])) for slug in order),
-        pairs=tuple((pair, hundredths(pair.shared, _either(pair))) for pair in pairs[:PAIRS]),
+        pairs=tuple((pair, hundredths(pair.shared, either(pair))) for pair in pairs[:PAIRS]),
         all_pairs=len(pairs),
         covering=tuple(covering),
         covered=so_far,
@@ -134,7 +133,8 @@ def overlap_sheet(matrix: Matrix, profiles: Sequence[ProfileRow]) -> Sheet:
     return Sheet("overlap.html", "overlap/index.html", "Overlap", "How alike profiles are", view)
 
 
-def _either(pair: Overlap) -> int:
+def either(pair: Overlap) -> int:
+    """Return how many symbols at least one of two profiles covers."""
     return pair.shared + pair.only_first + pair.only_second
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sitegen.address import file_stem, symbol_path
+from sitegen.address import file_stem, package_of, symbol_path
 from sitegen.changes import Changes
 from sitegen.model import Gap
 from sitegen.render import Sheet
 from sitegen.treemap import Box, Leaf, treemap
 from sitegen.views import ModuleRow, ProfileRow, Tally
-from sitegen.whole import Whole, package_of
+from sitegen.whole import Whole
 
 TOP = 10  # gaps, and troubles that stand open
 FEW = 5  # profiles with the most and the least of their own

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sitegen.address import profile_path
 from sitegen.fragments import FileHtml
-from sitegen.heat import matrix_sheets, overlap_sheet
+from sitegen.heat import either, matrix_sheets, overlap_sheet
 from sitegen.home import home_sheet
-from sitegen.model import Gap, Gaps, Kind
+from sitegen.matrix import overlap
+from sitegen.model import Gap, Gaps, Kind, Overlap
+from sitegen.package_pages import package_sheets
 from sitegen.render import Sheet
 from sitegen.steps import Step
 from sitegen.symbol_pages import SymbolView
 from sitegen.tables import RouteUse
-from sitegen.views import ProfileRow, profile_rows
+from sitegen.views import ProfileRow, hundredths, profile_rows
 from sitegen.whole import Whole
 
+NEAREST = 3
 TOP_GAPS = 500  # of modules and of symbols; all of them are in data/gaps.json, and in the matrix
 
 
@@ -32,6 +35,7 @@ class ProfileView:
     first: tuple[tuple[tuple[int, int, str], ...], ...]
     stray: int
     modules: tuple[str, ...]
+    near: tuple[tuple[str, int, int], ...]  # the most alike profiles: slug, shared symbols, how alike in hundredths
     unique: tuple[tuple[str, Kind], ...]
     all_modules: int
 
@@ -74,12 +78,15 @@ def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
             for step, number, links in steps:
                 first[slug].setdefault(step, []).append((number, links))
     symbols = [symbol for part in whole.parts for symbol in part.symbols]
+    pairs = overlap(whole.matrix)
+    near = nearest(pairs)
     for row in rows:
         slug = row.head.slug
-        yield _profile(row, first[slug], tuple(folds[slug]), symbols, len(whole.parts))
+        yield _profile(row, first[slug], tuple(folds[slug]), tuple(near.get(slug, ())), symbols, len(whole.parts))
+    yield from package_sheets(whole)
     yield from matrix_sheets(whole, rows, html)
     yield _gaps(whole.gaps)
-    yield overlap_sheet(whole.matrix, rows)
+    yield overlap_sheet(whole.matrix, rows, pairs)
     yield _routes(whole)
 
 
@@ -87,6 +94,7 @@ def _profile(
     row: ProfileRow,
     first: dict[Step, list[tuple[int, str]]],
     folds: tuple[str, ...],
+    near: tuple[tuple[str, int, int], ...],
     symbols: Sequence[tuple[str, Kind]],
     all_modules: int,
 ) -> Sheet:
@@ -104,6 +112,7 @@ def _profile(
         first=tuple(map(tuple, by_request)),
         stray=stray,
         modules=folds,
+        near=near,
         unique=tuple(symbols[index] for index in row.unique),
         all_modules=all_modules,
     )
@@ -112,6 +121,17 @@ def _profile(
         toc.insert(0, ("problems", "Problems"))
     text = f"Profile {slug}: {row.head.title or 'its requests'} and the code that they run"
     return Sheet("profile.html", profile_path(slug), slug, text, view, tuple(toc))
+
+
+def nearest(pairs: Iterable[Overlap]) -> dict[str, list[tuple[str, int, int]]]:
+    """Return, for each profile, the most alike: slug, shared symbols, hundredths; `pairs` are the most alike first."""
+    found: dict[str, list[tuple[str, int, int]]] = {}
+    for pair in pairs:
+        for slug, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            near = found.setdefault(slug, [])
+            if len(near) < NEAREST:
+                near.append((other, pair.shared, hundredths(pair.shared, either(pair))))
+    return found
 
 
 def _gaps(gaps: Gaps) -> Sheet:

@@ -45,6 +45,7 @@ class Renderer:
         )
         self._env.globals.update(
             symbol_path=address.symbol_path,
+            package_path=address.package_path,
             profile_path=address.profile_path,
             profile_data_path=address.profile_data_path,
             WORDS=WORDS,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Every kind of page there is: section, depth of its address, entries of its table of contents.
 KINDS = (
     ("home", 0, 0), ("matrix", 1, 0), ("gaps", 1, 0), ("overlap", 1, 0), ("routes", 1, 0), ("trends", 1, 0),
-    ("go", 1, 0), ("modules", 1, 0), ("symbols", 1, 0), ("profiles", 1, 3), ("profiles", 1, 4),
+    ("go", 1, 0), ("packages", 1, 0), ("modules", 1, 0), ("symbols", 1, 0), ("profiles", 1, 3), ("profiles", 1, 4),
 )  # fmt: skip
 _SENTINEL = MARK + r"(?:Title|Text|Content|Path|Anchor\d+|Entry\d+)End"
 

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from html import escape
 from urllib.parse import quote
 
-from sitegen.address import link, module_data_path, profile_path, symbol_path
+from sitegen.address import link, module_data_path, package_of, profile_path, symbol_path
 from sitegen.listing import Fold, listing
 from sitegen.model import FileCoverage, SiteConfig, Symbol, SymbolCoverage
 from sitegen.views import WORDS, Lookup, State, state, tally, union
@@ -23,6 +23,7 @@ class SymbolView:
 
     page: str
     twin: str
+    package: str  # of a module
     id: str
     name: str
     kind: str
@@ -67,6 +68,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
         yield SymbolView(
             page=row.path,
             twin=twin,
+            package=package_of(file.inventory.path) if module else "",
             id=symbol.id,
             name=symbol.name,
             kind=symbol.kind,

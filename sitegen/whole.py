@@ -24,11 +24,6 @@ class Whole:
     changes: Changes | None  # since the night before, where that is known
 
 
-def package_of(path: str) -> str:
-    """Return the package of a source path: the dotted name of its folder."""
-    return path.rpartition("/")[0].replace("/", ".")
-
-
 def above(names: Iterable[str], limit: int) -> dict[str, str]:
     """Return, for each dotted name, its first parts: as many for all as make no more than `limit`, and at least one."""
     known = set(names)

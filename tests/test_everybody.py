@@ -24,6 +24,7 @@ WEIGHTS = {
     "modules/pkg.broken.html": (6, 10, 200),
     "symbols/pkg.cart.never.html": (6, 10, 200),
     "symbols/pkg.cart.Cart-21c1978d.html": (9, 10, 200),
+    "packages/pkg.html": (9, 8, 190),
     "profiles/alpha.html": (14, 8, 190),
     "profiles/gamma.html": (10, 8, 190),
     "matrix/index.html": (12, 18, 275),

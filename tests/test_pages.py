@@ -49,7 +49,7 @@ def test_every_symbol_profile_and_section_has_one_page(shop: Generated) -> None:
     rest = sorted(set(paths) - {page.path for page in pages})
     profiles = [f"profiles/{slug}.html" for slug in ("alpha", "beta", "gamma")]
     sections = ["gaps/index.html", "index.html", "matrix/index.html", "matrix/list.html", "overlap/index.html"]
-    assert rest == [*sections, *profiles, "routes/index.html"]
+    assert rest == [*sections, "packages/pkg.deep.html", "packages/pkg.html", *profiles, "routes/index.html"]
 
 
 def test_every_page_is_well_formed_and_every_link_leads_somewhere(shop: Generated) -> None:
@@ -178,3 +178,24 @@ def test_a_symbol_page_does_not_change_with_what_it_does_not_show(tmp_path: Path
     inner = {"pkg.deep.inner", "pkg.deep.inner.work"}
     assert symbols == inner | {"pkg.unused", "pkg.unused.Unused", "pkg.unused.Unused.two"}
     assert "alpha" not in changed  # another commit and date, the same lines
+
+
+def test_a_package_page_sums_up_what_is_below_it(shop: Generated) -> None:
+    page = _page(shop, "packages/pkg.html")
+    words = _words(page)
+    inventory, matrix = _data(shop, "data/inventory.json"), _data(shop, "data/matrix.json")
+    assert f"{len(inventory['files'])} modules" in words
+    links = {posixpath.normpath(posixpath.join("packages", link)) for link in Html(page.content).links}
+    assert {"packages/pkg.deep.html", "modules/pkg.cart.html", "profiles/alpha.html"} <= links
+    assert "modules/pkg.deep.inner.html" not in links, "that is on the page of pkg.deep"
+    for slug in ("alpha", "beta"):
+        assert f"{slug}" in words and f" {len(matrix['covered'][slug])}/" in words
+    deep = _words(_page(shop, "packages/pkg.deep.html"))
+    assert "1 module" in deep and "No profile covers anything in it" in deep, "gamma failed: it covers nothing"
+    module = _page(shop, "modules/pkg.deep.inner.html")
+    assert "../packages/pkg.deep.html" in Html(module.content).links
+
+
+def test_a_profile_names_the_most_alike(shop: Generated) -> None:
+    assert "Most alike: beta" in _words(_page(shop, "profiles/alpha.html"))
+    assert "Most alike" not in _words(_page(shop, "profiles/gamma.html")), "it covers nothing"

@@ -61,7 +61,7 @@ def test_every_page_stamped_equals_the_render_of_mkdocs(theme: Theme, shop: tupl
         shell = shells[section_of(page.path), len(page.toc)]
         assert shell is not None and shell.stamp(page) == theme.render_bytes(page), page.path
         kinds.add(section_of(page.path))
-    assert kinds == {"home", "profiles", "modules", "symbols", "matrix", "gaps", "overlap", "routes"}
+    assert kinds == {"home", "profiles", "packages", "modules", "symbols", "matrix", "gaps", "overlap", "routes"}
 
 
 def test_title_description_and_toc_are_escaped_everywhere(theme: Theme) -> None:
