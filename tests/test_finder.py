@@ -248,8 +248,8 @@ TREE = [
         ("climate/build", ["watershed.climate.Climate.build"]),
         ("hreq", ["watershed.http.HTTPServer.handle_request"]),
         ("HSe", ["watershed.http.HTTPServer"]),
-        ("far", ["watershed.io.fetchAllRows", "watershed.io.xfalr"]),
-        ("hts", ["watershed.http.HTTPServer", "watershed.http.HTTPServer.handle_request", "watershed.xhtxs"]),
+        ("far", ["watershed.io.fetchAllRows"]),
+        ("hts", ["watershed.http.HTTPServer", "watershed.http.HTTPServer.handle_request"]),
         ("cr", ["watershed.web.api.create_run"]),
         ("wcC", ["watershed.climate.Climate"]),
         ("ärger", ["watershed.Straße.ÄRGER"]),
@@ -263,6 +263,17 @@ def test_the_best_name_comes_first(opened: Page, query: str, first: list[str]) -
         "([names, query]) => new covatlas.Search(names).run(query).best.map((at) => names[at])", [TREE, query]
     )
     assert found[: len(first)] == first
+
+
+def test_scattered_letters_are_shown_only_where_nothing_is_better(opened: Page) -> None:
+    def found(query: str) -> tuple[int, list[str]]:
+        made = opened.evaluate("([names, query]) => new covatlas.Search(names).run(query)", [TREE, query])
+        return made["total"], [TREE[at] for at in made["best"]]
+
+    server = "watershed.http.HTTPServer"
+    assert found("hts") == (2, [server, f"{server}.handle_request"])  # and not watershed.xhtxs
+    assert found("htx") == (1, ["watershed.xhtxs"])
+    assert found("bld")[0] == 3
 
 
 def test_a_longer_query_finds_what_it_finds_alone(opened: Page) -> None:

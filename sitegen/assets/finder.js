@@ -146,7 +146,11 @@
       }
       for (let at = 0; at < query.length; at++) LETTERS[query.charCodeAt(at)] = 0;
       this.last = { query, found, exactCase };
-      return { total: found.length, best: best.map(([, index]) => index), query, exactCase };
+      // Scattered letters are shown only where there is nothing better.
+      const near = best.filter(([points]) => points >> 16 < SCATTERED);
+      const shown = near.length ? near : best;
+      const total = shown.length < best.length ? shown.length : found.length;
+      return { total, best: shown.map(([, index]) => index), query, exactCase };
     }
 
     // How well a name matches, less is better; -1: not at all. The tier first, then how long the name is. A name that
