@@ -3,27 +3,98 @@
 from __future__ import annotations
 
 import errno
+import io
+import sys
 import threading
+import time
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from instrument.errors import CovatlasError
+from sitegen.frames import config_file, read_facts
 from sitegen.generate import BuildOptions, Say
 from sitegen.site import build_site
+from sitegen.store import DiskStore, toolchain
 from sitegen.watch import Watch
 
 HOST = "127.0.0.1"
-SETTLE = 0.2  # seconds without a change before a build starts: an editor or a combine writes several files
+SETTLE = 0.1  # seconds without a change before a build starts: an editor or a combine writes several files
+RELOAD, CHANGED = "/__covatlas__/reload.js", "/__covatlas__/changed"
+PATIENCE = 25  # seconds that a page's question stays open
+# A page's question stays open until another build is served; a page that nobody looks at asks when it is looked at.
+SCRIPT = b"""\
+(() => {
+  const ours = document.currentScript.dataset.build;
+  const seen = () => new Promise((go) =>
+    document.hidden ? document.addEventListener("visibilitychange", go, {once: true}) : go());
+  const ask = async () => {
+    await seen();
+    try {
+      const answer = await fetch("%s?" + ours, {cache: "no-store"});
+      if (answer.status === 200) return location.reload();
+    } catch { await new Promise((go) => setTimeout(go, 500)); }
+    ask();
+  };
+  ask();
+})();
+""" % CHANGED.encode()
+
+
+class Generation:
+    """The number of the build that is served; whoever waits for another is told."""
+
+    def __init__(self) -> None:
+        self.number = time.time_ns()  # another server's pages are another's
+        self._condition = threading.Condition()
+
+    def advance(self) -> None:
+        """Say that another build is served now."""
+        with self._condition:
+            self.number += 1
+            self._condition.notify_all()
+
+    def wait_for_another(self, number: str, seconds: float) -> bool:
+        """Return whether another build than `number` is served, within so many seconds."""
+        with self._condition:
+            return self._condition.wait_for(lambda: str(self.number) != number, seconds)
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Answers with the site's files and its own page for an address that leads nowhere."""
+    """Answers with the site's files and its own page for an address that leads nowhere; pages load themselves anew."""
+
+    def __init__(self, *args: Any, generation: Generation | None, **more: Any) -> None:
+        self._generation = generation
+        super().__init__(*args, **more)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Be quiet: requests are no news."""
+
+    def do_GET(self) -> None:
+        """Answer the pages' own questions, else with a file."""
+        path, _, number = self.path.partition("?")
+        if self._generation is None:
+            super().do_GET()
+        elif path == RELOAD:
+            self._send(HTTPStatus.OK, "text/javascript", SCRIPT)
+        elif path == CHANGED:
+            another = self._generation.wait_for_another(number, PATIENCE)
+            self._send(HTTPStatus.OK if another else HTTPStatus.NO_CONTENT, "text/plain", b"")
+        else:
+            super().do_GET()
+
+    def send_head(self) -> Any:
+        """Send a page's head and return its bytes with the script that loads it anew; leave other files alone."""
+        target = Path(self.translate_path(self.path))
+        page = target / "index.html" if target.is_dir() and urlsplit(self.path).path.endswith("/") else target
+        if page.suffix != ".html" or not page.is_file():
+            return super().send_head()
+        data = self._alive(page)
+        self._head(HTTPStatus.OK, "text/html; charset=utf-8", len(data))
+        return io.BytesIO(data)
 
     def list_directory(self, path: Any) -> None:
         """Show no folder's content."""
@@ -34,11 +105,25 @@ class _Handler(SimpleHTTPRequestHandler):
         page = Path(self.directory) / "404.html"
         if code != HTTPStatus.NOT_FOUND or not page.is_file():
             return super().send_error(code, message, explain)
-        data = page.read_bytes()
+        self._send(code, "text/html; charset=utf-8", self._alive(page))
+
+    def _alive(self, page: Path) -> bytes:
+        if self._generation is None:
+            return page.read_bytes()
+        number = self._generation.number  # before the page is read: too old a number only loads it once more
+        body, end, rest = page.read_bytes().rpartition(b"</body>")
+        tag = f'<script src="{RELOAD}" data-build="{number}"></script>'.encode()
+        return body + tag + end + rest if end else rest + tag
+
+    def _head(self, code: int, kind: str, length: int) -> None:
         self.send_response(code)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
+        self.send_header("Cache-Control", "no-store")
         self.end_headers()
+
+    def _send(self, code: int, kind: str, data: bytes) -> None:
+        self._head(code, kind, len(data))
         if self.command != "HEAD":
             self.wfile.write(data)
 
@@ -47,11 +132,19 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that went away: it left the page."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
-def bind(site_dir: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server of `site_dir` on the loopback address, on a free port if `port` is 0; it does not run yet."""
+
+def bind(site_dir: Path, port: int, generation: Generation | None = None) -> ThreadingHTTPServer:
+    """Return a server of `site_dir` on the loopback address, on a free port if `port` is 0; it does not run yet.
+
+    With a generation its pages load themselves anew when it advances; without, they are the files as they are.
+    """
     try:
-        return _Server((HOST, port), partial(_Handler, directory=str(site_dir)))
+        return _Server((HOST, port), partial(_Handler, directory=str(site_dir), generation=generation))
     except OverflowError:
         raise CovatlasError(f"port {port} does not exist; choose one from 0 to 65535 with --port") from None
     except OSError as error:
@@ -62,15 +155,16 @@ def bind(site_dir: Path, port: int) -> ThreadingHTTPServer:
 
 def serve_site(options: BuildOptions, port: int, say: Say) -> None:
     """Build and serve until interrupted (Ctrl-C); a failed rebuild is said and the last good site stays."""
-    server = bind(options.site_dir, port)  # first: a port in use should not cost a build
+    generation = Generation()
+    server = bind(options.site_dir, port, generation)  # first: a port in use should not cost a build
     changed = threading.Event()
     try:
         say(f"Built {build_site(options, say)}")
-        watch = Watch(options, changed.set)
+        watch = Watch(options, changed.set, hand_written(options))
         try:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             say(f"Serving http://{HOST}:{server.server_address[1]}/ until Ctrl-C; changes are built as they come.")
-            _rebuild(options, changed, say)
+            _rebuild(options, changed, generation, say)
         finally:
             watch.stop()
             server.shutdown()
@@ -78,7 +172,14 @@ def serve_site(options: BuildOptions, port: int, say: Say) -> None:
         server.server_close()
 
 
-def _rebuild(options: BuildOptions, changed: threading.Event, say: Say) -> None:
+def hand_written(options: BuildOptions) -> tuple[Path, ...]:
+    """Return what mkdocs reads of the project in the working directory, as the last build found it."""
+    config, own = config_file(Path())
+    facts = read_facts(config, DiskStore(options.cache_dir / "stages", toolchain())) if own else None
+    return (config, *(config.parent / folder for folder in facts.value.folders)) if facts is not None else ()
+
+
+def _rebuild(options: BuildOptions, changed: threading.Event, generation: Generation, say: Say) -> None:
     try:
         while True:
             changed.wait()
@@ -86,7 +187,10 @@ def _rebuild(options: BuildOptions, changed: threading.Event, say: Say) -> None:
                 changed.clear()
                 changed.wait(SETTLE)
             try:
-                say(f"Built {build_site(options, say)}")
+                report = build_site(options, say)
+                say(f"Built {report}")
+                if report.changed:
+                    generation.advance()
             except CovatlasError as error:
                 say(f"covatlas: {error}")
     except KeyboardInterrupt:

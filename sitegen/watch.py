@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -26,19 +28,23 @@ class _Handler(FileSystemEventHandler):
 
 
 class Watch:
-    """A running watch over sources, profile data and the package's own templates; `stop` ends it."""
+    """A running watch over sources, profile data, the package's own templates and `more`; `stop` ends it."""
 
-    def __init__(self, options: BuildOptions, changed: Callable[[], object]) -> None:
+    def __init__(self, options: BuildOptions, changed: Callable[[], object], more: Sequence[Path] = ()) -> None:
         own = Path(__file__).parent
         # The data directory may come with the first playback; it is Covatlas' own, so it may as well exist now.
         options.coverage_dir.mkdir(parents=True, exist_ok=True)
         folders = [(source, _is_source) for source in options.sources]
         folders.append((options.coverage_dir, _is_data))
         folders += [(own / name, _is_any) for name in ("templates", "assets")]
+        folders += [(path, _is_any) for path in more]
         self._observer = Observer()
         for folder, matters in folders:
             if folder.is_dir():
                 self._observer.schedule(_Handler(matters, changed), str(folder), recursive=True)
+            elif folder.is_file():  # its directory: an editor may put another file in its place
+                only = partial(operator.eq, str(folder.absolute()))
+                self._observer.schedule(_Handler(only, changed), str(folder.absolute().parent))
         self._observer.start()
 
     def stop(self) -> None:
