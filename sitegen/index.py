@@ -71,7 +71,7 @@ class Index:
         return drained
 
     def adopt(self, drained: Drained) -> None:
-        """Add what another index, or this one, drained."""
+        """Add what the index of another process drained."""
         records, used = drained
         self._found.update((record[:32], record[32:]) for record in records)
         self._pending += records

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from instrument.errors import CovatlasError
+from sitegen.index import Drained
 from sitegen.store import DiskStore, Store
 
 Item = TypeVar("Item")
@@ -43,9 +44,15 @@ def spread_stages(task: Callable[[Item], Result], items: Sequence[Item], store: 
     if not isinstance(store, DiskStore):
         return [task(item) for item in items]
     store.flush()
+    here = os.getpid()
+
+    def through(item: Item) -> tuple[Result, Drained | None]:
+        return task(item), None if os.getpid() == here else store.index.drain()
+
     made = []
-    for result, records in spread(lambda item: (task(item), store.index.drain()), items, jobs):
-        store.index.adopt(records)
+    for result, drained in spread(through, items, jobs):
+        if drained is not None:
+            store.index.adopt(drained)
         made.append(result)
     return made
 

@@ -1,102 +1,223 @@
-"""`python -m tests.bench.site [SYMBOLS PROFILES]`: what building the site costs, whole processes measured side by side.
+"""`python -m tests.bench.site [--whole | SYMBOLS PROFILES]`: what building the site costs, beside peers in one run.
 
-The peer is `mkdocs build` over the same pages as Markdown, on a small part, extrapolated linearly to the whole, which
-favours mkdocs: its cost a page grows with their number. CPU seconds count both processes of a build.
+Without sizes 1,000 and 20,000 symbols × 50 profiles, with --whole also 100,000 × 200. Whole processes are measured; CPU
+seconds count all processes of a build. The peers work on the same data, on samples of it: `mkdocs build` with Material
+gets pages of the site as Markdown (a build of one page is taken off, so that its start does not count), `coverage json`
+and `coverage html` the data of a few profiles. What one sample costs is multiplied: that favours the peers.
 """
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import resource
 import shutil
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.bench.corpus import Corpus, write_corpus
 
 ROOT = Path(__file__).parent.parent.parent
-PEER_PAGES = 600
+PEER_PAGES = 300
+PEER_PROFILES = 2
+ATTRIBUTE = """
+import sys
+from pathlib import Path
+from sitegen.generate import BuildOptions, prepare
+from sitegen.pipeline import _inventories, _named, build_atlas
+from sitegen.fingerprint import Known
+from sitegen.store import DiskStore
+what, source, data, cache = sys.argv[1:]
+prepared = prepare(BuildOptions((Path(source),), Path(data), Path("site"), Path(cache)), print)
+snapshot, store = prepared.snapshot, prepared.store
+if what == "inventory":
+    sources = {source.path: Known(source.data) for source in snapshot.sources}
+    _named(_inventories(snapshot.sources, snapshot.exclude, sources, store, 1), store)
+else:
+    build_atlas(snapshot, store)
+store.flush()
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One process: seconds on the clock, CPU seconds with its children, most memory of one process in MB."""
+    """Processes: seconds on the clock, CPU seconds with their children, most memory of one process in MB."""
 
     wall: float
     cpu: float
-    memory: float
+    memory: float = 0.0
+
+    def less(self, other: Cost, by: int) -> Cost:
+        """Return the cost of one of `by` things that this did and `other` did not."""
+        return Cost((self.wall - other.wall) / by, (self.cpu - other.cpu) / by, self.memory)
 
 
-def measured(command: list[str], cwd: Path) -> Cost:
+def measured(command: list[str], cwd: Path, codes: tuple[int, ...] = (0,)) -> Cost:
     """Run a command and return what it cost; raise SystemExit where it fails."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    pid = os.spawnve(os.P_NOWAIT, "/bin/sh", ["sh", "-c", f"cd {cwd} && exec \"$@\" 2>log", "sh", *command],
+    pid = os.spawnve(os.P_NOWAIT, "/bin/sh", ["sh", "-c", f"cd {cwd} && exec \"$@\" >out 2>log", "sh", *command],
                      {**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed: {(cwd / 'log').read_text()[-400:]}")
+    if os.waitstatus_to_exitcode(status) not in codes:
+        raise SystemExit(f"{' '.join(command)[:200]} failed: {(cwd / 'log').read_text()[-400:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(time.perf_counter() - start, cpu, usage.ru_maxrss / 1024)
 
 
-def build(root: Path, corpus: Corpus, *more: str) -> Cost:
+def build(root: Path, corpus: Corpus, cache: str = "cache") -> Cost:
     """Run `covatlas build` in a new process."""
-    command = [sys.executable, "-m", "sitegen.cli", "build", "--source", str(corpus.package)]
-    return measured([*command, "--coverage-dir", str(corpus.data), *more], root)
+    command = [sys.executable, "-m", "sitegen.cli", "build", "--source", str(corpus.package), "--cache-dir", cache]
+    return measured([*command, "--coverage-dir", str(corpus.data)], root)
 
 
-def peer(root: Path, corpus: Corpus) -> tuple[Cost, int]:
-    """Run `mkdocs build` with Material over a Markdown page per symbol, of as many as PEER_PAGES."""
-    folder = root / "peer"
-    docs = folder / "docs"
-    docs.mkdir(parents=True)
-    pages = sorted((root / "site/symbols").glob("*.html"))[:PEER_PAGES]
-    lines = (corpus.package / "part0/argparse.py").read_text().split("\n")
-    for number, page in enumerate(pages):
-        source = "\n".join(lines[number : number + 25])
-        (docs / f"{page.stem}.md").write_text(f"# {page.stem}\n\n| profile | lines |\n| --- | --- |\n"
-                                              f"| one | 3/9 |\n\n```python\n{source}\n```\n")  # fmt: skip
-    (docs / "index.md").write_text("# Home\n")
+def attribute(root: Path, corpus: Corpus, what: str, cache: str) -> Cost:
+    """Read everything and attribute it in one new process, or only its inventory."""
+    return measured([sys.executable, "-c", ATTRIBUTE, what, str(corpus.package), str(corpus.data), cache], root)
+
+
+# ── peers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_RUN = re.compile(r"<code>([^<]+)</code></a></td><td><span[^>]*>([^<]+)</span></td><td><small>([^<]+)</small>")
+_MEMBER = re.compile(
+    r"<code>([^<]+)</code></a></td><td>(\w[^<]*)</td><td><span[^>]*>([^<]+)</span></td>.*?<small>([^<]+)<"
+)
+_LINE = re.compile(r'<span id="L\d+"[^>]*><a[^>]*>.*?</a>(.*?)\n</span>')
+
+
+def as_markdown(page: str) -> str:
+    """Return a module's or symbol's page as Markdown: heading, facts, profiles, members and highlighted source."""
+    facts = [
+        html.unescape(re.sub(r"<[^>]+>", "", text)) for text in re.findall(r"<p class=\"cv-\w+\">.*?</p>", page)[:2]
+    ]
+    lines = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in _LINE.findall(page)]
+    name = re.findall(r"<title>(.*?) ·", page)[0]
+    table = [
+        f"# {name}\n\n" + "\n\n".join(facts) + "\n\n## Profiles\n\n| profile | certainty | lines |\n| --- | --- | --- |"
+    ]
+    table += [f"| `{slug}` | {certainty} | {count} |" for slug, certainty, count in _RUN.findall(page)]
+    table.append("\n## Members\n\n| symbol | kind | state | lines |\n| --- | --- | --- | --- |")
+    table += [f"| `{item}` | {kind} | {state} | {count} |" for item, kind, state, count in _MEMBER.findall(page)]
+    return "\n".join([*table, "\n## Source\n", "```python", *lines, "```", ""])
+
+
+def mkdocs(root: Path, pages: list[Path]) -> Cost:
+    """Run `mkdocs build` with Material over pages as Markdown."""
+    folder = root / f"peer-{len(pages)}"
+    (folder / "docs").mkdir(parents=True)
+    for page in pages:
+        (folder / "docs" / f"{page.stem}.md").write_text(as_markdown(page.read_text()))
+    (folder / "docs/index.md").write_text("# Home\n")
     (folder / "mkdocs.yml").write_text(
         "site_name: Peer\ntheme: {name: material, font: false}\nplugins: []\nnav: [index.md]\n"
         "markdown_extensions: [tables, pymdownx.highlight, pymdownx.superfences]\n"
         "validation: {nav: {omitted_files: ignore}}\n"
     )
-    return measured([sys.executable, "-m", "mkdocs", "build", "-q"], folder), len(pages)
+    return measured([sys.executable, "-m", "mkdocs", "build", "-q"], folder)
 
 
-def main(symbols: int, profiles: int) -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        corpus = write_corpus(root, symbols, profiles)
-        rows = {"cold": build(root, corpus)}
-        sizes = [path.stat().st_size for path in (root / "site").rglob("*.html")]
-        whole = sum(path.stat().st_size for path in (root / "site").rglob("*") if path.is_file())
-        time.sleep(0.1)
-        rows["nothing changed"] = build(root, corpus)
-        source = corpus.package / "part0/argparse.py"
-        source.write_text(source.read_text().replace("raise ValueError", "raise KeyError  "))
-        rows["one source file changed"] = build(root, corpus)
-        shutil.copy(corpus.data / "profile-001.coverage", corpus.data / "profile-000.coverage")
-        rows["one profile recorded anew"] = build(root, corpus)
-        theirs, count = peer(root, corpus)
-    average = sum(sizes) / len(sizes) / 1e3
-    print(f"{corpus.symbols} symbols × {profiles} profiles: {len(sizes)} pages, {average:.1f} kB "
-          f"a page, {whole / 1e6:.0f} MB in all, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
-    print("| build | seconds | CPU seconds | CPU ms a page | memory MB |\n| --- | --- | --- | --- | --- |")
+def coverage(root: Path, corpus: Corpus, kind: str) -> Cost:
+    """Run `coverage json` or `coverage html` for a few profiles; return the cost of one."""
+    costs = []
+    for number in range(PEER_PROFILES):
+        data = corpus.data / f"profile-{number:03}.coverage"
+        target = ["-o", f"{kind}.out"] if kind == "json" else ["-d", f"{kind}-{number}", "-q"]
+        command = [sys.executable, "-m", "coverage", kind, f"--data-file={data}", "-i", *target]
+        costs.append(measured(command, root))
+    return Cost(sum(c.wall for c in costs) / len(costs), sum(c.cpu for c in costs) / len(costs), costs[0].memory)
+
+
+def plain_write(root: Path) -> Cost:
+    """Write the site's bytes once more, file by file: what no generator can be faster than."""
+    files = [
+        (path.relative_to(root / "site"), path.read_bytes()) for path in (root / "site").rglob("*") if path.is_file()
+    ]
+    folder = root / "plain"
+    for parent in {path.parent for path, _ in files}:
+        (folder / parent).mkdir(parents=True, exist_ok=True)
+    start, cpu = time.perf_counter(), time.process_time()
+    for path, data in files:
+        with open(folder / path, "wb", buffering=0) as file:
+            file.write(data)
+    found = Cost(time.perf_counter() - start, time.process_time() - cpu)
+    shutil.rmtree(folder)
+    return found
+
+
+# ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def measure(root: Path, symbols: int, profiles: int) -> tuple[int, Cost]:
+    """Print the table of one size; return the number of pages and the cost of a cold build."""
+    corpus = write_corpus(root, symbols, profiles)
+    load = os.getloadavg()[0]
+    rows = {"cold, all in": build(root, corpus)}
+    pages = sorted((root / "site").rglob("*.html"))
+    size = sum(path.stat().st_size for path in pages) / len(pages) / 1e3
+    whole = sum(path.stat().st_size for path in (root / "site").rglob("*") if path.is_file()) / 1e6
+    plain = plain_write(root)
+    own = [path for path in pages if path.parent.name in ("symbols", "modules")]
+    sample = own[:: max(1, len(own) // PEER_PAGES)]
+    peer = mkdocs(root, sample).less(mkdocs(root, sample[:1]), len(sample) - 1)
+    shutil.rmtree(root / "site")
+    attribute(root, corpus, "inventory", "known")
+    rows["cold, inventory known"] = build(root, corpus, "known")
+    rows["nothing changed"] = build(root, corpus, "known")
+    source = corpus.package / "part0/argparse.py"
+    source.write_text(source.read_text().replace("raise ValueError", "raise KeyError  "))
+    rows["one source file changed"] = build(root, corpus, "known")
+    shutil.copy(corpus.data / "profile-001.coverage", corpus.data / "profile-000.coverage")
+    rows["one profile recorded anew"] = build(root, corpus, "known")
+    print(
+        f"\n{corpus.symbols} symbols × {profiles} profiles: {len(pages)} pages, {size:.1f} kB a page, {whole:.0f} MB",
+        end="",
+    )
+    print(f" in all, {os.cpu_count()} cores, load {load:.1f}\n")
+    print("| build | seconds | CPU seconds | ms a page | CPU ms a page | memory MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    rows["writing the same bytes, nothing else"] = plain
+    many = Cost(peer.wall * len(pages), peer.cpu * len(pages), peer.memory)
+    rows[f"mkdocs, {len(sample)} pages measured, × {len(pages)}"] = many
     for name, cost in rows.items():
-        each = 1e3 * cost.cpu / len(sizes)
-        print(f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {each:.2f} | {cost.memory:.0f} |")
-    each = 1e3 * theirs.cpu / count
-    print(f"| mkdocs, {count} pages | {theirs.wall:.2f} | {theirs.cpu:.2f} | {each:.2f} | {theirs.memory:.0f} |")
-    ratio = each / (1e3 * rows["cold"].cpu / len(sizes))
-    print(f"cold: {ratio:.1f} × less CPU a page than mkdocs (extrapolated linearly from {count} pages)")
+        each = f"{1e3 * cost.wall / len(pages):.2f} | {1e3 * cost.cpu / len(pages):.2f}"
+        print(f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {each} | {cost.memory:.0f} |")
+    print()
+    _ratios(root, corpus, profiles, rows, many)
+    return len(pages), rows["cold, all in"]
+
+
+def _ratios(root: Path, corpus: Corpus, profiles: int, rows: dict[str, Cost], peer: Cost) -> None:
+    alone, again = attribute(root, corpus, "all", "other"), attribute(root, corpus, "all", "known")
+    json, report = coverage(root, corpus, "json"), coverage(root, corpus, "html")
+    for name in ("cold, all in", "cold, inventory known"):
+        cost = rows[name]
+        print(f"mkdocs ÷ {name}: {peer.wall / cost.wall:.1f} × on the clock, {peer.cpu / cost.cpu:.1f} × in CPU")
+    print(
+        f"coverage json × {profiles} ({json.cpu:.2f} CPU s each) ÷ attribution of all, in CPU: "
+        f"{json.cpu * profiles / alone.cpu:.0f} × ({alone.cpu:.2f} s), "
+        f"{json.cpu * profiles / again.cpu:.0f} × with the inventory known ({again.cpu:.2f} s)"
+    )
+    html_all = report.cpu * profiles / rows["cold, all in"].cpu
+    print(f"coverage html × {profiles} ({report.cpu:.1f} CPU s each, no page a symbol) ÷ cold: {html_all:.1f} × in CPU")
+
+
+def main(arguments: list[str]) -> None:
+    """Print the tables and how the cost grows."""
+    sizes = [(1000, 50), (20000, 50), *([(100000, 200)] if "--whole" in arguments else [])]
+    if len(arguments) == 2:
+        sizes = [(int(arguments[0]), int(arguments[1]))]
+    done = []
+    for symbols, profiles in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            done.append(measure(Path(folder), symbols, profiles))
+    for (fewer, small), (more, large) in pairwise(done):
+        print(f"\n{more / fewer:.1f} × the pages: {large.cpu / small.cpu:.1f} × the CPU seconds")
 
 
 if __name__ == "__main__":
-    main(*(map(int, sys.argv[1:3]) if len(sys.argv) > 2 else (2000, 20)))
+    main(sys.argv[1:])
