@@ -100,6 +100,7 @@ def _inputs(prepared: Prepared) -> dict[str, str]:
     found |= {f"template {name}": digest(text) for name, text in snapshot.templates}
     found["configuration"] = digest((snapshot.config, snapshot.exclude))
     found["commit"] = digest(snapshot.commit)
+    found["previous site"] = digest(snapshot.previous)
     if isinstance(prepared.store, DiskStore):
         found["Covatlas, Python or a library"] = prepared.store.toolchain
     return found

@@ -130,7 +130,8 @@ def _night(options: BuildOptions, number: int, previous: int | None, monkeypatch
     monkeypatch.setenv("GITHUB_SHA", f"{min(number, 4)}" * 40)  # the fifth differs from the fourth in `previous` alone
     root = options.site_dir.parent
     options = replace(options, previous=root / f"night{previous}" if previous is not None else None)
-    build_site(options, _loud)
+    report = build_site(options, _loud)
+    assert "previous site changed" in report.causes or number == 1, report.causes
     if previous is not None:
         clean = replace(options, clean=True, site_dir=root / "clean")
         build_site(clean, _loud)
