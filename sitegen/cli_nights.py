@@ -52,6 +52,42 @@ def publish(site_dir: str, remote: str, pages_branch: str, keep: int, force: boo
         click.echo(json.dumps(asdict(pushed), sort_keys=True))
 
 
+@click.command()
+@click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+@click.option("--all", "every", is_flag=True, help="Measure every profile of the profiles directory.")
+@click.option("--base-url", required=True, help="Where the app runs, as http://127.0.0.1:5000.")
+@click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
+@click.option("--pairs", type=click.IntRange(min=3), default=7, show_default=True, help="Rounds of each profile.")
+@click.option("--job-timeout", type=click.IntRange(min=0), default=60, show_default=True)
+@click.option("--output", metavar="FILE", default="artifacts/perf-baseline.json", show_default=True,
+              help="The record, with the baseline of an earlier one.")  # fmt: skip
+@click.option("--summary", metavar="FILE", help="Append the table, as Markdown, to this file.")
+@click.option("--off-budget", type=click.FloatRange(min=0), default=5, show_default=True, help="Percent.")
+@click.option("--traced-budget", type=click.FloatRange(min=0), default=25, show_default=True, help="Percent.")
+@click.option("--accept", is_flag=True, help="Take this measurement as the baseline.")
+def perf(
+    slugs: tuple[str, ...], every: bool, base_url: str, profiles: str, pairs: int, job_timeout: int, output: str,
+    summary: str | None, off_budget: float, traced_budget: float, accept: bool,
+) -> None:  # fmt: skip
+    """Say what tracing costs: play profiles with and without it in turn, against the same server."""
+    from instrument.playback.perf import PerfOptions, measure
+
+    options = PerfOptions(
+        slugs=slugs,
+        every=every,
+        base_url=base_url,
+        profiles=Path(profiles),
+        pairs=pairs,
+        output=Path(output),
+        summary=Path(summary) if summary else None,
+        job_timeout=job_timeout,
+        off_budget=off_budget / 100,
+        traced_budget=traced_budget / 100,
+        accept=accept,
+    )
+    measure(options, _say)
+
+
 def _collect(with_options: Callable[[Command], Command], options_of: Options) -> click.Command:
     @click.command()
     @with_options
@@ -103,5 +139,5 @@ def _check(with_options: Callable[[Command], Command], options_of: Options) -> c
 
 def add_to(main: click.Group, with_options: Callable[[Command], Command], options_of: Options) -> None:
     """Add the sub-commands; those that build take the options of `build` too."""
-    for command in (workflows, publish, _collect(with_options, options_of), _check(with_options, options_of)):
+    for command in (workflows, publish, perf, _collect(with_options, options_of), _check(with_options, options_of)):
         main.add_command(command)
