@@ -71,7 +71,7 @@ def cut_shells(theme: Theme, warn: Callable[[str], None]) -> dict[tuple[str, int
         same = shell is not None and shell.stamp(probe) == theme.render_bytes(probe)
         found[section, entries] = shell if same else None
     if None in found.values():
-        warn("another plugin changes finished pages, so generated pages are rendered one by one")
+        warn("another plugin or an own template changes finished pages, so generated pages are rendered one by one")
     return found
 
 
@@ -89,9 +89,8 @@ def _probe(section: str, depth: int, entries: int) -> Page:
 
 
 def _cut(theme: Theme, section: str, depth: int, entries: int) -> Shell | None:
-    folder = "/".join([section] * depth)
-    name = f"{_sentinel('Path')}.html"
-    path = f"{folder}/{name}" if folder else name
+    # The one page at the root is the site's home, which themes treat in their own way: it must have its own address.
+    path = "/".join([*[section] * depth, f"{_sentinel('Path')}.html"]) if depth else "index.html"
     text = theme.render(
         Page(
             path=path,
@@ -101,6 +100,8 @@ def _cut(theme: Theme, section: str, depth: int, entries: int) -> Shell | None:
             toc=tuple((_sentinel(f"Anchor{i}"), _sentinel(f"Entry{i}")) for i in range(entries)),
         )
     )
-    text = text.replace(path, _sentinel("Path")).replace(f"<h1>{_sentinel('Content')}</h1>", _sentinel("Content"))
+    text = (text.replace(path, _sentinel("Path")) if depth else text).replace(
+        f"<h1>{_sentinel('Content')}</h1>", _sentinel("Content")
+    )
     found = [match[len(MARK) : -len("End")] for match in re.findall(_SENTINEL, text)]
     return Shell(tuple(re.split(_SENTINEL, text)), tuple(found)) if "Content" in found else None
