@@ -154,7 +154,6 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         """Keep what the shells are rendered with."""
         assert self._nav is not None
         env.globals["covatlas_styles"] = _styles(config)
-        env.globals["covatlas_palettes"] = _palettes(config)
         # While it serves, mkdocs puts a script of its own into every page.
         wanted = self.config.content_security_policy and not self._serving
         env.globals["covatlas_policy"] = policy_tag if wanted else lambda *_: ""

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from sitegen.address import symbol_path
+from sitegen.frames import SECTIONS
 from sitegen.inventory import read_inventory
 from sitegen.model import Gone
 from sitegen.names import names_artifact
@@ -465,11 +466,11 @@ def test_the_404_page_finds_the_site_wherever_it_lies(page: Page, below: str, pa
     page.on("request", lambda sent: sent.method == "HEAD" and heads.append(sent.url))
     page.goto(below + path)
     expect(page.locator(".cv-brand")).to_have_attribute("href", "./")
-    expect(page.locator(".cv-tabs a")).to_have_text(["Map", "Matrix", "Gaps", "Overlap", "Routes", "Guide"])
+    expect(page.locator(".cv-tabs a")).to_have_text([*(title for _, title, _ in SECTIONS), "Guide"])
     page.get_by_role("button", name="Find", exact=True).wait_for()
     links = page.evaluate("[...document.links].map((link) => link.href)")
     assert path.startswith("no") or len(heads) == 1  # a folder of the map says where it begins
-    assert len(links) == 7 and all(link.startswith(below) for link in links)
+    assert len(links) == len(SECTIONS) + 2 and all(link.startswith(below) for link in links)
     assert page.evaluate("getComputedStyle(document.querySelector('.cv-tabs')).backgroundColor") != "rgba(0, 0, 0, 0)"
     page.locator(".cv-tabs").get_by_text("Gaps").click()
     assert page.url == below + "gaps/" and page.get_by_role("heading", level=1).inner_text() == "Gaps"
