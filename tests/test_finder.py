@@ -164,6 +164,16 @@ def test_materials_search_keeps_its_own_keys(page: Page, base: str) -> None:
     expect(page.get_by_role("combobox")).to_have_value("f/")
 
 
+def test_materials_search_finds_hand_written_pages_and_no_others(page: Page, base: str, site: Path) -> None:
+    index = json.loads((site / "search/search_index.json").read_bytes())
+    assert {entry["location"].split("/")[0] for entry in index["docs"]} == {"words"}
+    page.goto(base + "words/")
+    page.keyboard.press("f")
+    page.keyboard.type("decorator")
+    page.locator(".md-search-result__link").first.click()
+    assert page.url.startswith(base + "words/")
+
+
 def test_the_slash_can_be_turned_off(page: Page, base: str) -> None:
     page.goto(base + "gaps/")
     _open(page)
