@@ -1,0 +1,93 @@
+"""The documentation: links lead somewhere, commands and options exist, code blocks can be read, keys are all told."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import shlex
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from sitegen.cli import main
+from sitegen.nights import parse_nights
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*(ROOT / "site_src").glob("*.md"), *ROOT.glob("*.md"), ROOT / "tests/README.md"])
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str) -> Iterator[tuple[str, str]]:
+    for _, language, text in FENCE.findall((ROOT / page).read_text("utf-8")):
+        yield language, textwrap.dedent(text)
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    for target in LINK.findall(FENCE.sub("", (ROOT / page).read_text("utf-8"))):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", path):
+            assert path.startswith("https://"), target
+            continue
+        found = folder / path if path else ROOT / page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def commands(page: str) -> Iterator[str]:
+    for language, text in blocks(page):
+        if language in ("", "bash", "sh", "console"):
+            yield from (line.partition("  #")[0] for line in text.replace("\\\n", " ").splitlines())
+    yield from re.findall(r"`([^`\n]*covatlas [a-z][^`\n]*)`", FENCE.sub("", (ROOT / page).read_text("utf-8")))
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_commands_and_their_options_exist(page: str) -> None:
+    for line in commands(page):
+        for part in re.split(r"&&|\|\||;", line):
+            found = re.match(r"\s*(?:[A-Z_]+=\S+ )*covatlas ([a-z]+)\b(.*)", part)
+            if not found:
+                continue
+            name, rest = found.groups()
+            command = main.commands.get(name)
+            assert isinstance(command, click.Command), f"{page}: {part}"
+            options = {
+                option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+            }
+            for word in shlex.split(re.sub(r"[\[\]]", " ", rest), posix=False):
+                if word.startswith("--"):
+                    assert word.partition("=")[0] in options | {"--help"}, f"{page}: {part}"
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_code_blocks_can_be_read(page: str) -> None:
+    for language, text in blocks(page):
+        if language == "python":
+            ast.parse(text)
+        elif language in ("yaml", "yml"):
+            assert yaml.safe_load(text) is not None
+        elif language == "ini":
+            configparser.ConfigParser().read_string(text)
+
+
+def test_the_example_of_the_nights_is_right_and_every_key_is_told() -> None:
+    text = (ROOT / "site_src/nights.md").read_text("utf-8")
+    (example,) = (block for language, block in blocks("site_src/nights.md") if language == "yaml")
+    assert parse_nights(example, "example").due("weekly")[0].slug == "full-run"
+    source = (ROOT / "sitegen/nights.py").read_text("utf-8")
+    for keys in re.findall(r'\.end\("([^"]+)"\)', source):
+        for key in keys.split(", "):
+            assert re.search(rf"[`.]{re.escape(key)}[`.\[]", text), key
