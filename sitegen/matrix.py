@@ -60,8 +60,9 @@ def _summaries(
 def find_gaps(files: tuple[FileCoverage, ...]) -> Gaps:
     """Return the modules and the other symbols that no profile covers though they have lines to run.
 
-    What has statements but no body (a module of constants, `def f(): return 1`) can never be covered: it is a gap only
-    when no profile runs any of it. Most statements first, then most branches, then by id.
+    A function on one line that no trace shows called is a gap, though its line ran at import. A module or class of
+    constants can never be covered: it is one only when no profile runs any of it. Most statements first, then most
+    branches, then by id.
     """
     modules, symbols = [], []
     for file in files:
@@ -80,9 +81,10 @@ def sort_gaps(modules: list[Gap], symbols: list[Gap]) -> Gaps:
 
 
 def _is_gap(item: SymbolCoverage) -> bool:
-    if item.symbol.body:
+    symbol = item.symbol
+    if symbol.body or (symbol.statements and symbol.kind not in ("module", "class")):
         return not any(cell.certainty == "body" for cell in item.cells)
-    return bool(item.symbol.statements) and not item.cells
+    return bool(symbol.statements) and not item.cells
 
 
 def _largest_first(gap: Gap) -> tuple[int, int, str]:

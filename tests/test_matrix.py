@@ -85,7 +85,16 @@ def test_gaps_are_what_has_lines_to_run_and_no_profile_covers() -> None:
         ("p.c", 5, "p/c.py", 1),
         ("p.e", 2, "p/e.py", 1),
     ]
-    assert [(gap.id, gap.statements) for gap in gaps.symbols] == [("p.c.g", 3), ("p.c.g.<locals>.h", 1)]
+    assert [(gap.id, gap.statements) for gap in gaps.symbols] == [
+        ("p.c.g", 3), ("p.a.C.n", 1), ("p.c.g.<locals>.h", 1),
+    ]  # fmt: skip
+
+
+def test_a_function_on_one_line_is_a_gap_until_a_trace_shows_a_call() -> None:
+    for called, expected in ((0, ["p.a.C.n"]), (1 << 7, [])):
+        run = RawLines("one", mask_of([1, 2, 3, 4, 5, 6, 7]), False, False, called)
+        gaps = find_gaps(files({"p/a.py": (run,)}))
+        assert [gap.id for gap in gaps.symbols if gap.path == "p/a.py"] == expected
 
 
 def test_what_only_failed_or_stale_runs_is_a_gap() -> None:
