@@ -144,6 +144,26 @@ def test_an_app_that_does_not_start_is_said_at_once_with_its_log(tmp_path: Path)
     assert jobs["atlas"].result == "failure" and "publish" not in jobs  # a first night without any data has no map
 
 
+@pytest.mark.skipif(not os.environ.get("COVATLAS_WHOLE"), reason="a night and a week; COVATLAS_WHOLE=1 runs them")
+def test_a_week_carries_on_from_the_night_and_pages_are_deployed(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, ("sign-in", "calibrate"), "pages")
+    runner = Runner(
+        tmp_path / "actions", repository.origin, {"ENABLE_PROFILE_COVERAGE": "1", "UPLOAD_FULL_REPORTS": "1"}
+    )
+    jobs = runner.run(NIGHTLY)
+    assert results(jobs) == {"playback (sign-in)": "success", "atlas": "success", "publish": "success"}, story(jobs)
+    assert not (runner.pages / "profiles/calibrate.html").exists()
+    full = {path.stem for path in (runner.artifacts / "1").iterdir() if path.stem.startswith("full-")}
+    assert full == {"full-playback-sign-in", "full-site"}
+    jobs = runner.run(NIGHTLY.replace("nightly", "weekly"))
+    assert results(jobs) == {"playback (calibrate)": "success", "atlas": "success", "publish": "success"}, story(jobs)
+    summary = (jobs["atlas"].workspace.parent / "summary.md").read_text("utf-8")
+    assert "`sign-in` | kept | 0 days" in summary and "`calibrate` | fresh | tonight" in summary
+    assert (runner.pages / "profiles/sign-in.html").exists() and (runner.pages / "profiles/calibrate.html").exists()
+    assert (runner.pages / ".covatlas.json").exists()  # hidden files travel too
+    assert len(json.loads((runner.pages / "data/history.json").read_text("utf-8"))["nights"]) == 2
+
+
 def measured(jobs: dict[str, Job]) -> str:
     """Return the table of the performance sample; what it decides on a busy machine is its own affair."""
     summary = (jobs["perf"].workspace.parent / "summary.md").read_text("utf-8")
