@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sitegen.address import file_stem, package_of, symbol_path
+from sitegen.address import package_of, package_path, symbol_path
 from sitegen.changes import Changes
 from sitegen.model import Gap
 from sitegen.render import Sheet
@@ -15,6 +15,7 @@ from sitegen.views import ModuleRow, ProfileRow, Tally
 from sitegen.whole import Whole
 
 TOP = 10  # gaps, and troubles that stand open
+LISTED = 400  # modules; beyond it the list has packages only, and their pages have the modules
 FEW = 5  # profiles with the most and the least of their own
 WIDE, NARROW = (1000, 400, 40), (360, 400, 16)  # pictures: width, height, packages; the smallest are one
 
@@ -64,6 +65,11 @@ class HomeView:
     all_gaps: int
     pictures: tuple[tuple[int, int, tuple[Box, ...]], ...]
     changes: Changes | None
+
+    @property
+    def listed(self) -> bool:
+        """Return whether the list of packages has their modules too."""
+        return self.modules <= LISTED
 
     @property
     def troubled(self) -> tuple[HomeProfile, ...]:
@@ -132,7 +138,7 @@ def _picture(packages: Sequence[PackageView], width: int, height: int, most: int
     """Return the boxes of a picture; a narrow one shows packages only, unless there is but one."""
     known = sorted(packages, key=lambda package: (-package.statements, package.name))
     few, rest = (known, []) if len(known) <= most else (known[: most - 1], known[most - 1 :])
-    shown = [(_sum(package.name, f"#{anchor(package.name)}", [package]), _leaves([package])) for package in few]
+    shown = [(_sum(package.name, package_path(package.name), [package]), _leaves([package])) for package in few]
     if rest:
         shown.append((_sum(f"{len(rest)} small packages", "#modules", rest), _leaves(rest)))
     return treemap(shown if width > 500 or len(shown) == 1 else [(leaf, ()) for leaf, _ in shown], width, height)
@@ -151,8 +157,3 @@ def _leaves(packages: Sequence[PackageView]) -> list[Leaf]:
         for package in packages
         for row in package.modules
     ]
-
-
-def anchor(package: str) -> str:
-    """Return the anchor of a package in the list of the home page."""
-    return f"package-{file_stem(package)}"

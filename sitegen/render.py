@@ -59,7 +59,6 @@ class Renderer:
             dotted=dotted,
             step=step,
             tenth=tenth,
-            stem=address.file_stem,
         )
         self._env.globals["m"] = self._env.get_template("macros.html").module  # once: an import costs each page 20 µs
 

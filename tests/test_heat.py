@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from itertools import combinations, permutations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sitegen.home
 from sitegen.cells import FileCells
 from sitegen.heat import MAP_CELLS, like_beside_like, map_rows, overlap_sheet
-from sitegen.home import home_sheet
+from sitegen.home import LISTED, home_sheet
 from sitegen.matrix import overlap
 from sitegen.model import Gaps, Matrix, ProfileHead, SiteConfig, Summary
 from sitegen.parts import FilePart, join_matrix
-from sitegen.render import STEPS, step
+from sitegen.render import STEPS, Renderer, step
 from sitegen.treemap import Leaf, squarify, treemap
 from sitegen.views import ModuleRow, Tally, hundredths, profile_rows
 from sitegen.whole import Whole, above
@@ -148,3 +150,16 @@ def test_home_counts_profiles_and_names_those_with_most_and_least_of_their_own()
     assert len({box.leaf.name for box in wide if box.kind == "frame"}) == 40
     assert {box.kind for box in narrow} == {"package"} and len(narrow) == 16
     assert [box.leaf.name for box in narrow if box.leaf.page == "#modules"] == ["45 small packages"]
+
+
+def test_home_lists_packages_only_where_there_are_too_many_modules() -> None:
+    folder = Path(sitegen.home.__file__).parent / "templates"
+    renderer = Renderer({path.name: path.read_text() for path in folder.glob("*.html")})
+    pages = []
+    for modules in (LISTED, LISTED + 1):
+        found = whole(modules, {"a": {1}})
+        pages.append(renderer.page(home_sheet(found, profile_rows(found.heads, found.matrix))).content)
+    rows = [page.partition('id="modules"')[2] for page in pages]
+    assert rows[0].count('href="modules/') == LISTED and rows[0].count('href="packages/') == 3
+    assert rows[1].count('href="modules/') == 0 and rows[1].count('href="packages/') == 3
+    assert len(pages[1]) < len(pages[0])
