@@ -163,10 +163,14 @@ def _build_without_mkdocs(cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=_environment(cwd), capture_output=True, text=True, timeout=120)
 
 
-def test_the_policy_can_be_left_out(site: Path) -> None:
-    write(site / "mkdocs.yml", f"{CONFIG}      content_security_policy: false\n".encode())
+def test_the_policy_can_be_left_out_and_the_404_page_leads_to_the_sites_address(site: Path) -> None:
+    more = "      content_security_policy: false\nsite_url: https://map.example/base/\n"
+    write(site / "mkdocs.yml", f"{CONFIG}{more}".encode())
     assert _mkdocs("build", "--strict", cwd=site).returncode == 0
     assert "Content-Security-Policy" not in (site / "site/gaps/index.html").read_text()
+    missing = (site / "site/404.html").read_text()
+    assert '<noscript><p><a href="https://map.example/base/">To the start of the site</a></p></noscript>' in missing
+    assert 'href="/' not in missing and 'src="/' not in missing
 
 
 def test_covatlas_serve_rebuilds_says_what_is_wrong_and_has_its_own_404(site: Path) -> None:
