@@ -123,6 +123,21 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(
     assert (other.site_dir / TOKEN).read_bytes() == (shop.site_dir / TOKEN).read_bytes()
 
 
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_cache_of_another_version_or_python_is_a_miss_and_no_error(
+    shop: BuildOptions, monkeypatch: pytest.MonkeyPatch, torn: bool
+) -> None:
+    monkeypatch.setattr("sitegen.generate.toolchain", lambda: "another")
+    if torn:
+        (shop.site_dir / PAGE).unlink()
+    report = build_site(shop, _say)
+    assert report.changed == torn and report.made > 20  # all is made anew, and the same
+    verify(shop, _say)
+    monkeypatch.setattr("sitegen.generate.toolchain", lambda: "t")
+    again = build_site(shop, _say)  # both have their place in the cache
+    assert (again.changed, again.made) == (0, 0)
+
+
 def test_records_of_the_index_survive_torn_writes(tmp_path: Path) -> None:
     index = Index(tmp_path / "index")
     index.put("aa" * 32, "bb" * 32)
