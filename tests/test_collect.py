@@ -314,6 +314,8 @@ def test_equal_nights_make_equal_bundles(tmp_path: Path) -> None:
     data = made.bundle.read_bytes()
     made.collect()
     assert made.bundle.read_bytes() == data
+    with zipfile.ZipFile(made.bundle) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_a_changed_source_rebuilds_only_what_changed(tmp_path: Path) -> None:
@@ -332,6 +334,19 @@ def test_a_changed_source_rebuilds_only_what_changed(tmp_path: Path) -> None:
     }
     assert "symbols/pkg.stock.count.html" in changed
     assert not {path for path in changed if path.startswith("symbols/pkg.shop") or path.startswith("symbols/pkg.mail")}
+
+
+def test_a_damaged_cache_only_costs_time(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    for slug in ("alpha", "beta"):
+        made.upload(slug, made.play(slug))
+    made.collect()
+    before = {path: path.read_bytes() for path in (tmp_path / "site").rglob("*") if path.is_file()}
+    for path in [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]:
+        path.write_bytes(path.read_bytes()[:20] + b"torn")
+    (tmp_path / "site/index.html").write_bytes(b"torn")
+    made.collect()
+    assert {path: path.read_bytes() for path in (tmp_path / "site").rglob("*") if path.is_file()} == before
 
 
 def test_the_coverage_directory_of_somebody_else_is_not_emptied(tmp_path: Path) -> None:
