@@ -6,6 +6,7 @@ Sets of symbols are integers used as bit masks over the matrix's symbol indexes.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from sitegen.masks import lines_of, mask_of
 from sitegen.model import Certainty, FileCoverage, Gap, Gaps, Matrix, Overlap, Summary, Symbol, SymbolCoverage
@@ -94,10 +95,12 @@ def _largest_first(gap: Gap) -> tuple[int, int, str]:
 # ── questions to a matrix ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _masks(matrix: Matrix) -> list[int]:
-    return [mask_of(indexes) for indexes in matrix.covered]
+@lru_cache(maxsize=1)  # several pages and twins ask the same questions of one matrix
+def _masks(matrix: Matrix) -> tuple[int, ...]:
+    return tuple(mask_of(indexes) for indexes in matrix.covered)
 
 
+@lru_cache(maxsize=1)
 def unique(matrix: Matrix) -> dict[str, tuple[int, ...]]:
     """Return, for each slug, the indexes of the symbols that only this profile covers."""
     masks = _masks(matrix)
@@ -108,6 +111,7 @@ def unique(matrix: Matrix) -> dict[str, tuple[int, ...]]:
     return {slug: tuple(lines_of(mask & ~twice)) for slug, mask in zip(matrix.profiles, masks, strict=True)}
 
 
+@lru_cache(maxsize=1)
 def overlap(matrix: Matrix) -> tuple[Overlap, ...]:
     """Return how much every two profiles share, most alike first; profiles that cover nothing are left out."""
     masks = [(slug, mask) for slug, mask in zip(matrix.profiles, _masks(matrix), strict=True) if mask]
@@ -120,6 +124,7 @@ def overlap(matrix: Matrix) -> tuple[Overlap, ...]:
     return tuple(sorted(found, key=lambda pair: (-pair.jaccard, pair.first, pair.second)))
 
 
+@lru_cache(maxsize=1)
 def covering_set(matrix: Matrix) -> tuple[tuple[str, int], ...]:
     """Return few profiles that together cover all that any profile covers, with how many symbols each adds.
 
