@@ -157,7 +157,7 @@ def test_a_week_carries_on_from_the_night_and_pages_are_deployed(tmp_path: Path)
     assert full == {"full-playback-sign-in", "full-site"}
     for path in (path for path in runner.caches.rglob("*") if path.is_file()):  # a damaged cache only costs time
         if path.name == ".covatlas.json":
-            path.unlink()
+            path.rename(path.with_name("left.html"))  # a torn site with a page that is nobody's
         elif "stages" in path.parts:
             path.write_bytes(path.read_bytes()[:50] + b"torn")
     jobs = runner.run(NIGHTLY.replace("nightly", "weekly"))
