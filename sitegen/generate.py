@@ -234,15 +234,19 @@ def present_in(options: BuildOptions, stats: Mapping[str, Stat] | None = None) -
 
 def new_staging(cache_dir: Path) -> Path:
     """Return a new folder for what is to be published, beside the cache so that it need only be renamed."""
-    name = f"staging-{os.getpid()}-"
     try:
-        for left in cache_dir.glob("staging-*"):
-            if not _is_alive(left.name.split("-")[1]):
-                shutil.rmtree(left, ignore_errors=True)
         cache_dir.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=name, dir=cache_dir)).absolute()
+        return _own_folder(cache_dir.absolute(), "staging-")
     except OSError:
-        return Path(tempfile.mkdtemp(prefix=f"covatlas-{name}"))
+        return _own_folder(Path(tempfile.gettempdir()), "covatlas-staging-")
+
+
+def _own_folder(parent: Path, prefix: str) -> Path:
+    """Return a new folder of this process; those of processes that are gone are removed."""
+    for left in parent.glob(f"{prefix}*"):
+        if not _is_alive(left.name.removeprefix(prefix).partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
 
 
 def _is_alive(pid: str) -> bool:

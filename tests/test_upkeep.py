@@ -12,7 +12,7 @@ import pytest
 from instrument.errors import CovatlasError, Finding
 from sitegen.entries import entry_path
 from sitegen.explain import explained
-from sitegen.generate import BuildOptions
+from sitegen.generate import BuildOptions, new_staging
 from sitegen.index import Index
 from sitegen.publish import TOKEN
 from sitegen.site import build_site
@@ -121,6 +121,23 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(
     other = replace(shop, site_dir=shop.site_dir.with_name("other"), cache_dir=shop.cache_dir.with_name("c"), jobs=jobs)
     build_site(other, _say)
     assert (other.site_dir / TOKEN).read_bytes() == (shop.site_dir / TOKEN).read_bytes()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_new_staging_folder_takes_the_place_of_those_of_killed_builds(
+    tmp_path: Path, writable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cache = tmp_path / "cache"
+    if not writable:
+        cache.write_bytes(b"no directory")
+    parent, prefix = (cache, "staging-") if writable else (tmp_path, "covatlas-staging-")
+    dead, alive = parent / f"{prefix}99999999-x", parent / f"{prefix}{os.getppid()}-x"
+    for left in (dead, alive):
+        left.mkdir(parents=True)
+    made = new_staging(cache)
+    assert made.parent == parent and not dead.exists() and alive.exists()
+    assert made.name.startswith(f"{prefix}{os.getpid()}-")
 
 
 @pytest.mark.parametrize("torn", [False, True])
