@@ -26,12 +26,16 @@ class PackageRow:
 
 @dataclass(frozen=True, slots=True)
 class PackageView:
-    """What a package's page shows; `profiles` are (slug, symbols of the package that it covers), most first."""
+    """What a package's page shows.
+
+    `modules` are (module, profiles, symbols covered, symbols, lines executed, statements); `profiles` are (slug,
+    symbols of the package that it covers), most first.
+    """
 
     total: PackageRow
     above: tuple[str, ...]
     packages: tuple[PackageRow, ...]
-    modules: tuple[ModuleRow, ...]
+    modules: tuple[tuple[str, int, int, int, int, int], ...]
     profiles: tuple[tuple[str, int], ...]
 
 
@@ -63,11 +67,15 @@ def package_sheets(whole: Whole) -> Iterator[Sheet]:
             total=rows[name],
             above=tuple(_with_above(name))[:-1],
             packages=tuple(inside[name]),
-            modules=tuple(part.row for part in own[name]),
+            modules=tuple(_line(part.row) for part in own[name]),
             profiles=_profiles(below[name]),
         )
         title = f"Package {name}"
         yield Sheet("package.html", package_path(name), title, f"{title}: which profiles run it", view)
+
+
+def _line(row: ModuleRow) -> tuple[str, int, int, int, int, int]:
+    return row.module, row.profiles, row.tally.body, row.tally.total, row.executed, row.statements
 
 
 def _with_above(name: str) -> Iterator[str]:
