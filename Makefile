@@ -9,7 +9,7 @@ VERSIONS ?= 3.11 3.12 3.13
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: site serve site-httpbin serve-httpbin record test test-all bench lint clean
+.PHONY: site serve site-httpbin serve-httpbin record pictures test test-all bench lint clean
 
 site: $(INSTALLED)
 	@$(BIN)/python -m examples.site watershed
@@ -26,6 +26,10 @@ serve-httpbin: $(INSTALLED)
 # Record the sample profiles anew in headless Chromium.
 record: $(INSTALLED)
 	@$(BIN)/python -m examples.record
+
+# Take the documentation's pictures of the site that `make site` made.
+pictures: $(INSTALLED)
+	@$(BIN)/python -m examples.pictures
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest
