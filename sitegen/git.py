@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from instrument.errors import CovatlasError
@@ -30,27 +30,43 @@ class Git:
         self.directory, self.url = directory, url
         self._env = {**_clean(), **_IDENTITY, **access, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
-    def run(self, *arguments: str, data: bytes | None = None) -> bytes:
+    def run(self, *arguments: str) -> bytes:
         """Return what a command writes; raise GitError with the end of what it says where it fails."""
-        done = self.ask(*arguments, data=data)
+        done = self.ask(*arguments)
         if done.returncode:
             raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {last_words(done.stderr)}")
         return done.stdout
 
-    def ask(self, *arguments: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command that may fail."""
         command = ["git", f"--git-dir={self.directory}", *arguments]
         try:
-            return subprocess.run(command, input=data, capture_output=True, env=self._env, check=False)
+            return subprocess.run(command, capture_output=True, env=self._env, check=False)
         except OSError as error:
             raise GitError(f"git cannot be run ({error.strerror}); install it") from None
+
+    def feed(self, chunks: Iterable[bytes], *arguments: str) -> None:
+        """Run a command that reads the chunks, which need never be in memory together."""
+        with tempfile.TemporaryFile() as errors:
+            command = ["git", f"--git-dir={self.directory}", *arguments]
+            with subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=errors, stderr=errors, env=self._env
+            ) as process:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError):  # its exit code and its words say why it ended
+                    for chunk in chunks:
+                        process.stdin.write(chunk)
+                    process.stdin.close()
+            if process.returncode:
+                errors.seek(0)
+                raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {last_words(errors.read())}")
 
     def line(self, *arguments: str) -> str:
         """Return the one line that a command writes."""
         return self.run(*arguments).decode().strip()
 
 
-@contextmanager
+@contextlib.contextmanager
 def scratch(remote: str) -> Iterator[Git]:
     """Yield a scratch repository for a remote's name, address or path."""
     url, access = _url(remote), _access()

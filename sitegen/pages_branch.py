@@ -227,8 +227,8 @@ def _push(git: Git, options: PublishOptions, tip: _Tip | None, ids: Mapping[str,
     message = f"Publish the map\n\nCovatlas-Site: {manifest_digest(manifest)}\nCovatlas-Depth: {depth}\n"
     message += f"Covatlas-Base: {base}\n" if base else ""
     tree = git.line("rev-parse", f"{tip.commit}^{{tree}}") if tip else None
-    stream = b"".join(_stream(options.site_dir, message, parent, tree, pushed))
-    git.run("fast-import", "--quiet", "--date-format=now", "--force", data=stream)
+    stream = _stream(options.site_dir, message, parent, tree, pushed)
+    git.feed(stream, "fast-import", "--quiet", "--date-format=now", "--force")
     commit = git.line("rev-parse", "refs/heads/new")
     expected = tip.commit if tip else ""
     # With a lease the branch is replaced only while it is what we saw: nobody's commit is lost, whoever comes between.
