@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from sitegen.cli import main
+from sitegen.config import KEYS
 from sitegen.nights import parse_nights
+from sitegen.reference import reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "site_src").glob("*.md"), *ROOT.glob("*.md"), ROOT / "tests/README.md"])
@@ -81,6 +83,14 @@ def test_code_blocks_can_be_read(page: str) -> None:
             assert yaml.safe_load(text) is not None
         elif language == "ini":
             configparser.ConfigParser().read_string(text)
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    made = (ROOT / "site_src/reference.md").read_text("utf-8")
+    assert made == reference(), "make it anew: python -m sitegen.reference > site_src/reference.md"
+    assert all(f"## covatlas {name}\n" in made for name in main.commands) and all(
+        f"| `{key}` |" in made for key in KEYS
+    )
 
 
 def test_the_example_of_the_nights_is_right_and_every_key_is_told() -> None:

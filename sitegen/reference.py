@@ -1,0 +1,59 @@
+"""The reference of commands and keys, made from the code: `python -m sitegen.reference > site_src/reference.md`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+import click
+
+from sitegen.cli import main
+from sitegen.config import KEYS
+
+HEAD = """\
+# Commands and keys
+
+Made from the code by `python -m sitegen.reference > site_src/reference.md`; do not edit. A key stands in
+`[tool.covatlas]` of the working directory's pyproject.toml and is the option of that name (`inventory` is `--output` of
+`covatlas inventory`); the command line wins. Exit codes: 0 fine, 1 a finding, 2 usage or input error.
+
+"""
+_TYPES = {list: "list of strings", str: "string", int: "whole number"}
+
+
+def reference() -> str:
+    """Return the page: the keys with their types and commands, then every command with its options."""
+    commands = sorted(main.commands.items())
+    used = {key: [name for name, command in commands if key.replace("-", "_") in _names(command)] for key in KEYS}
+    rows = ["| key | type | commands |", "| --- | --- | --- |"]
+    rows += [f"| `{key}` | {_TYPES[KEYS[key]]} | {', '.join(used[key])} |" for key in sorted(KEYS) if used[key]]
+    sections = [HEAD + "## Keys\n\n" + "\n".join(rows) + "\n"]
+    sections += [_section(name, command) for name, command in commands]
+    return "\n".join(sections)
+
+
+def _names(command: click.Command) -> set[str]:
+    return {parameter.name or "" for parameter in command.params}
+
+
+def _section(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"covatlas {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    rows = ["| option | meaning |", "| --- | --- |"]
+    for parameter in command.params:
+        told = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+        if told:
+            rows.append(f"| `{_cell(told[0])}` | {_cell(told[1])} |")
+    return (
+        f"## covatlas {name}\n\n`covatlas {name} {usage}`\n\n{inspect.cleandoc(command.help or '')}\n\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
