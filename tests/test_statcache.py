@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.statcache import look_at, save
+from sitegen.statcache import look_at, save, stats_below, untouched
 
 
 def _sha(data: bytes) -> str:
@@ -95,3 +95,37 @@ def test_a_damaged_memory_only_costs_time(site: Path, damage: bytes | None) -> N
     (site / "token").write_bytes(b"another")
     memory.write_bytes(data)
     assert _look(site)[1] == 4
+
+
+def _untouched(site: Path) -> str:
+    return untouched(site, "token", site.with_name("memory"), stats_below(site))
+
+
+def test_a_site_as_it_was_is_known_by_its_token_whatever_others_put_there(site: Path) -> None:
+    assert _untouched(site) == _sha(b"t")
+    (site / "CNAME").write_text("foreign")
+    assert _untouched(site) == _sha(b"t")
+
+
+@pytest.mark.parametrize("change", ["edit", "replace", "delete", "token", "memory", "no memory"])
+def test_a_touched_site_is_not_as_it_was(site: Path, change: str) -> None:
+    path, memory = site / "b/c.html", site.with_name("memory")
+    before = path.stat()
+    if change == "edit":
+        path.write_bytes(b"B/c.html")
+    elif change == "replace":
+        site.with_name("other").write_bytes(b"B/c.html")
+        os.replace(site.with_name("other"), path)
+    elif change == "delete":
+        path.unlink()
+    elif change == "token":
+        (site / "token").write_bytes(b"u")
+    elif change == "memory":
+        memory.write_bytes(memory.read_bytes()[:-1] + b"z")
+    else:
+        memory.unlink()
+    if change in ("edit", "replace"):
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    later = time.time_ns() + 10**9
+    os.utime(site / "token", ns=(later, later))  # so that no file is too young to be believed
+    assert _untouched(site) == ""

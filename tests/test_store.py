@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,11 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
     assert [file for file in entries(tmp_path) if file.name.startswith(".")] == []
 
 
+@dataclass(frozen=True, slots=True)
+class Stray:
+    number: int
+
+
 class Evil:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -133,6 +139,12 @@ def test_a_forged_entry_with_a_right_digest_runs_nothing(tmp_path: Path, payload
     assert DiskStore(tmp_path / "cache", "t").memo(forged, 1) == "made"
     assert len(calls) == 2
     assert not trap.exists()
+
+
+def test_a_value_that_nobody_could_read_back_is_refused_when_it_is_written(tmp_path: Path) -> None:
+    # It would be made anew by every build, and nobody would know why builds are slow.
+    with pytest.raises(TypeError, match="nobody could read it back"):
+        DiskStore(tmp_path, "t").keep(Stray(1), forged, 1)  # type: ignore[arg-type]
 
 
 def test_a_cache_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
