@@ -93,6 +93,13 @@ def test_the_reference_is_what_the_code_says() -> None:
     )
 
 
+def test_the_tests_of_the_checklist_exist() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "site_src/opt-in.md").read_text("utf-8"))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    own = re.findall(r"^def (test_\w+)", (ROOT / "tests/test_optin.py").read_text("utf-8"), re.MULTILINE)
+    assert set(own) <= set(named) and all(f"def {name}(" in sources for name in named)
+
+
 def test_the_example_of_the_nights_is_right_and_every_key_is_told() -> None:
     text = (ROOT / "site_src/nights.md").read_text("utf-8")
     (example,) = (block for language, block in blocks("site_src/nights.md") if language == "yaml")
