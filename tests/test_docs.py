@@ -108,3 +108,13 @@ def test_the_example_of_the_nights_is_right_and_every_key_is_told() -> None:
     for keys in re.findall(r'\.end\("([^"]+)"\)', source):
         for key in keys.split(", "):
             assert re.search(rf"[`.]{re.escape(key)}[`.\[]", text), key
+
+
+@pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.stem)
+def test_issue_forms_are_what_github_takes(form: Path) -> None:
+    value = yaml.safe_load(form.read_text("utf-8"))
+    assert value.keys() >= {"name", "description", "body"}
+    kinds = {"markdown", "input", "textarea", "dropdown", "checkboxes"}
+    assert all(item["type"] in kinds and item["attributes"]["label"] for item in value["body"])
+    names = [item["id"] for item in value["body"]]
+    assert len(names) == len(set(names)) and any(item.get("validations", {}).get("required") for item in value["body"])
