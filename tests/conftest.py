@@ -17,7 +17,9 @@ from redis.exceptions import RedisError
 
 from examples.record import FLAGS, browser_path
 from examples.stack import redis_binary
+from sitegen.site import build_site
 from tests.exact.server import Server
+from tests.site_support import project, served
 
 
 # For a module only: Playwright leaves an event loop running on this thread, and no other can be run beside it.
@@ -67,3 +69,21 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published sample project of `site_support`; modules with a site of their own override it."""
+    root = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        options = project(root)
+        build_site(options, lambda message: None)
+    return options.site_dir
+
+
+@pytest.fixture(scope="session")
+def base(site: Path) -> Iterator[str]:
+    """Its address."""
+    with served(site) as address:
+        yield address

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from html.parser import HTMLParser
@@ -19,6 +22,7 @@ from sitegen.pages import symbol_sheet, whole_sheets
 from sitegen.parts import file_part
 from sitegen.pipeline import build_atlas, plan_of
 from sitegen.render import Renderer
+from sitegen.serve import bind
 from sitegen.symbol_pages import file_views
 from sitegen.tables import route_uses
 from sitegen.whole import Whole
@@ -186,3 +190,15 @@ class Html(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a site on a free port; yield its address."""
+    server = bind(folder, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()

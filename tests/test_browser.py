@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sitegen.serve import bind
-from sitegen.site import build_site
-from tests.site_support import HOSTILE, project
+from tests.site_support import HOSTILE
 
 PAGES = (
-    "", "matrix/", "matrix/list.html", "gaps/", "overlap/", "routes/", "profiles/alpha.html", "profiles/gamma.html", "modules/pkg.cart.html",
-    "modules/pkg.hostile.html", "modules/pkg.broken.html", "symbols/pkg.cart.never.html", "words/",
+    "", "matrix/", "matrix/list.html", "gaps/", "overlap/", "routes/",
+    "profiles/alpha.html", "profiles/gamma.html",
+    "modules/pkg.cart.html", "modules/pkg.hostile.html", "modules/pkg.broken.html",
+   
+    "symbols/pkg.cart.never.html", "words/",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the published sample project."""
-    root = tmp_path_factory.mktemp("browser")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        options = project(root)
-        build_site(options, lambda message: None)
-    server = bind(options.site_dir, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(params=[("light", 1440), ("dark", 390)], ids=["light-wide", "dark-narrow"])

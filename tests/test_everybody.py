@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-
-from sitegen.serve import bind
-from sitegen.site import build_site
-from tests.site_support import project
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -37,27 +31,6 @@ WEIGHTS = {
     "404.html": (16, 14, 420),
 }
 PAINTS = "performance.getEntriesByName('first-contentful-paint')"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published sample project."""
-    root = tmp_path_factory.mktemp("everybody")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        options = project(root)
-        build_site(options, lambda message: None)
-    return options.site_dir
-
-
-@pytest.fixture(scope="module")
-def base(site: Path) -> Iterator[str]:
-    """Its address."""
-    server = bind(site, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
 
 
 def violations(page: Page) -> list[str]:

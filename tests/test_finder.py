@@ -6,7 +6,6 @@ import gzip
 import json
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -23,10 +22,9 @@ from sitegen.inventory import read_inventory
 from sitegen.model import Gone
 from sitegen.names import names_artifact
 from sitegen.previous import gone_artifact
-from sitegen.serve import bind
 from sitegen.site import build_site
 from tests.atlas_support import STDLIB, write
-from tests.site_support import HOSTILE, project
+from tests.site_support import HOSTILE, project, served
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 COMMIT = "c0ffee" * 6 + "beef"
@@ -51,18 +49,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return options.site_dir
 
 
-def _serve(folder: Path) -> Iterator[str]:
-    server = bind(folder, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.fixture(scope="module")
 def base(site: Path) -> Iterator[str]:
     """The address of the site."""
-    yield from _serve(site)
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture
@@ -465,7 +456,7 @@ def below(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     host = tmp_path_factory.mktemp("host")
     shutil.copytree(site, host / "org" / "data")
     shutil.copy(site / "404.html", host)
-    for base in _serve(host):
+    with served(host) as base:
         yield f"{base}org/data/"
 
 

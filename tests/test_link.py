@@ -146,7 +146,9 @@ def test_the_command_prints_one_address(root: Path, tmp_path: Path) -> None:
     assert _link("pkg.soil", cwd=tmp_path).stdout == "https://map.example/one/modules/pkg.soil.html\n"
     chosen = _link("pkg.soil", "--site-url", "https://other.example", cwd=tmp_path)
     assert chosen.stdout == "https://other.example/modules/pkg.soil.html\n"
-    write(tmp_path / "pyproject.toml", f'[tool.covatlas]\nsource = ["{root}/pkg"]\nsite-url = "https://a.b/c/"\n'.encode())
+    write(
+        tmp_path / "pyproject.toml", f'[tool.covatlas]\nsource = ["{root}/pkg"]\nsite-url = "https://a.b/c/"\n'.encode()
+    )
     assert _link("pkg.soil", cwd=tmp_path).stdout == "https://a.b/c/modules/pkg.soil.html\n"
     assert not (tmp_path / "cache").exists()
 

@@ -6,7 +6,6 @@ import csv
 import json
 import random
 import shutil
-import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,35 +17,12 @@ from playwright.sync_api import Browser, Page
 from sitegen.cells import FileCells, cells_artifact
 from sitegen.model import FileInventory, Symbol
 from sitegen.names import names_artifact
-from sitegen.serve import bind
-from sitegen.site import build_site
-from tests.site_support import project
+from tests.site_support import served
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
 SECONDS = 3.0  # generous: a tenth of it where nothing else runs
 READY = "#matrix-live[data-ready]"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published sample project."""
-    root = tmp_path_factory.mktemp("maps")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        options = project(root)
-        build_site(options, lambda message: None)
-    return options.site_dir
-
-
-@pytest.fixture(scope="module")
-def base(site: Path) -> Iterator[str]:
-    """Its address."""
-    server = bind(site, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -320,37 +296,35 @@ def test_twenty_thousand_symbols_and_fifty_profiles_are_usable_at_once(
     large = tmp_path / "site"
     shutil.copytree(site, large)
     columns = write_large(large, 400, 50)
-    server = bind(large, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    base = f"http://127.0.0.1:{server.server_address[1]}/"
-    open_matrix(page, base)
-    assert page.evaluate("performance.now()") < SECONDS * 1000
-    assert len(names(page)) < 100  # of 400 modules: only what is in sight is drawn
-    assert timed(page, "q.value = 'mod39 f48'; q.dispatchEvent(new Event('input', { bubbles: true }))") < SECONDS * 1000
-    assert page.locator(".cv-mx-count").inner_text().startswith("11 of 20\u202f000 symbols in 11 modules")
-    assert timed(page, "document.querySelector('[data-do=reset]').click()") < SECONDS * 1000
-    page.locator("[name=group]").select_option("none")
-    click = (
-        "[...document.querySelectorAll('regular-table thead th')].find((th) => th.innerText.includes('012')).click()"
-    )
-    assert timed(page, click) < SECONDS * 1000
-    assert set(column(page, "profile-012")) == {"covered"}
-    order = sorted(range(20_000), key=lambda row: -" .ifsb".index(columns[12][row]))
-    page.get_by_role("grid").focus()
-    page.keyboard.press("Control+End")
-    last = names(page)[-1]
-    words = {".": "not covered", "b": "covered", "i": "import only", "f": "failed playback"}
-    page.get_by_text(f"{last} × profile-049: {words[columns[49][order[-1]]]}").wait_for()
-    page.keyboard.press("PageUp")
-    page.wait_for_function("last => !document.querySelector('.cv-mx-told').innerText.startsWith(last)", arg=last)
-    above = page.locator(".cv-mx-told").inner_text().split(" × ")[0]
-    assert 10 < names(page).index(last) - names(page).index(above) < 40
-    page.keyboard.press("PageDown")
-    page.get_by_text(f"{last} × profile-049: ").wait_for()
-    page.close()
-    server.shutdown()
-    server.server_close()
+    with served(large) as base:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        open_matrix(page, base)
+        assert page.evaluate("performance.now()") < SECONDS * 1000
+        assert len(names(page)) < 100  # of 400 modules: only what is in sight is drawn
+        assert (
+            timed(page, "q.value = 'mod39 f48'; q.dispatchEvent(new Event('input', { bubbles: true }))")
+            < SECONDS * 1000
+        )
+        assert page.locator(".cv-mx-count").inner_text().startswith("11 of 20\u202f000 symbols in 11 modules")
+        assert timed(page, "document.querySelector('[data-do=reset]').click()") < SECONDS * 1000
+        page.locator("[name=group]").select_option("none")
+        heads = "[...document.querySelectorAll('regular-table thead th')]"
+        click = f"{heads}.find((th) => th.innerText.includes('012')).click()"
+        assert timed(page, click) < SECONDS * 1000
+        assert set(column(page, "profile-012")) == {"covered"}
+        order = sorted(range(20_000), key=lambda row: -" .ifsb".index(columns[12][row]))
+        page.get_by_role("grid").focus()
+        page.keyboard.press("Control+End")
+        last = names(page)[-1]
+        words = {".": "not covered", "b": "covered", "i": "import only", "f": "failed playback"}
+        page.get_by_text(f"{last} × profile-049: {words[columns[49][order[-1]]]}").wait_for()
+        page.keyboard.press("PageUp")
+        page.wait_for_function("last => !document.querySelector('.cv-mx-told').innerText.startsWith(last)", arg=last)
+        above = page.locator(".cv-mx-told").inner_text().split(" × ")[0]
+        assert 10 < names(page).index(last) - names(page).index(above) < 40
+        page.keyboard.press("PageDown")
+        page.get_by_text(f"{last} × profile-049: ").wait_for()
+        page.close()
 
 
 def timed(page: Page, action: str) -> float:

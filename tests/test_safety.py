@@ -17,10 +17,9 @@ from playwright.sync_api import Browser, BrowserContext
 from sitegen.model import Gone
 from sitegen.policy import policy_tag
 from sitegen.previous import gone_artifact
-from sitegen.serve import bind
 from sitegen.site import build_site
 from tests.atlas_support import write
-from tests.site_support import FILES, HOSTILE, project
+from tests.site_support import FILES, HOSTILE, project, served
 
 # What breaks out of a text, an attribute, a script or an address, if anything does.
 TRICKS = (
@@ -64,17 +63,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    server = bind(folder, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
 def _watched(browser: Browser, base: str) -> Iterator[tuple[BrowserContext, list[str]]]:
     """Give a context and the list of everything that goes wrong in its pages."""
     context = browser.new_context()
@@ -89,7 +77,7 @@ def _watched(browser: Browser, base: str) -> Iterator[tuple[BrowserContext, list
 
 
 def test_every_page_is_quiet_and_asks_nobody_else(browser: Browser, site: Path) -> None:
-    with _served(site) as base, _watched(browser, base) as (context, faults):
+    with served(site) as base, _watched(browser, base) as (context, faults):
         page = context.new_page()
         paths = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
         kinds = {path.split("/")[0] for path in paths}
@@ -151,7 +139,7 @@ def test_what_would_be_planted_does_not_run(
     def visit(text: str) -> object:
         (copy / path).write_text(text)
         asked.clear()
-        with _served(copy) as base, _watched(browser, base) as (context, _):
+        with served(copy) as base, _watched(browser, base) as (context, _):
             page = context.new_page()
             page.goto(base + path, wait_until="load")
             page.locator("#planted").evaluate("(link) => link.click()")

@@ -22,7 +22,11 @@ def test_every_package_has_a_version_and_brings_its_licence() -> None:
     for item in PACKAGES:
         assert item["license"] in ("Apache-2.0", "MPL-2.0", "MIT", "ISC", "BSD-3-Clause") and item["version"]
         licence = next((ROOT / to).read_text() for name, to in item["files"].items() if name.startswith("LICENSE"))
-        words = {"Apache-2.0": "Apache License", "MPL-2.0": "Mozilla Public License", "MIT": "Permission is hereby granted"}
+        words = {
+            "Apache-2.0": "Apache License",
+            "MPL-2.0": "Mozilla Public License",
+            "MIT": "Permission is hereby granted",
+        }
         assert words[item["license"]] in licence, item["package"]
 
 
