@@ -17,7 +17,7 @@ from instrument.settings import coverage_dir
 from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
-from sitegen.publish import TOKEN, Published, publish, read_token
+from sitegen.publish import TOKEN, Published, left_over, publish, read_token
 from sitegen.snapshot import SnapshotOptions, read_snapshot
 from sitegen.statcache import Present, Stat, look_at, memory_of, save, stats_after, untouched
 from sitegen.store import DiskStore, NullStore, Store, toolchain
@@ -210,6 +210,8 @@ def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> 
 def as_it_was(prepared: Prepared, inputs: Known[Any], stats: Mapping[str, Stat]) -> Outcome | None:
     """Return the site as it stands where neither an input nor any of its files changed since it was built."""
     options = prepared.options
+    if left_over(stats):
+        return None
     token = untouched(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), stats)
     if not token or prepared.store.note(page_set, (prepared.snapshot, inputs)) != token:
         return None

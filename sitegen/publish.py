@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,11 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
             f"{site_dir}: the site cannot be written ({error}); mend that or choose --site-dir"
         ) from None
     return Published(tuple(differing), deleted, digest)
+
+
+def left_over(paths: Iterable[str]) -> bool:
+    """Return whether a publication that was killed left something among the files of a site."""
+    return any(path == JOURNAL or path.endswith(_TEMPORARY) for path in paths)
 
 
 def encode_token(manifest: Mapping[str, str]) -> bytes:
