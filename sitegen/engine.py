@@ -51,8 +51,9 @@ class FileKnown:
 def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[dict[str, str], dict[str, Fate]]:
     """Make every generated file; return the digest of each and what happened to each page."""
     files, fates = _files(plan, press, store, jobs)
-    own, fate = _whole(plan, files, press, store)
-    nights, told = _nights(plan, files, press, store)
+    matrix = Known(load=lambda: join_matrix(plan.slugs, [file.part.value for file in files]))
+    own, fate = _whole(plan, files, matrix, press, store)
+    nights, told = _nights(plan, files, matrix, press, store)
     made = chain.from_iterable((*file.pages.value, *file.lines.value) for file in files)
     return dict(made) | dict(own) | dict(nights), fates | fate | told
 
@@ -147,7 +148,9 @@ def _lines(
 # ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
+def _whole(
+    plan: Plan, files: Sequence[FileKnown], matrix: Known[Matrix], press: Press, store: Store
+) -> tuple[Paths, dict[str, Fate]]:
     parts, html = tuple(file.part for file in files), tuple(file.html for file in files)
     shown = tuple(store.call(shown_head, head) for head in plan.heads)
     routes = store.call(all_routes, plan.heads)
@@ -155,7 +158,6 @@ def _whole(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -
     args = (plan.config, shown, parts, html, plan.gone, routes, changes, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
     fates: dict[str, Fate] = {}
-    matrix = Known(load=lambda: join_matrix(plan.slugs, [part.value for part in parts]))
     gaps = Known(load=lambda: join_gaps([part.value for part in parts]))
     if kept is None or not kept.readable or not press.has(kept.value):
         heads = tuple(head.value for head in shown)
@@ -177,12 +179,9 @@ def all_routes(heads: tuple[ProfileHead, ...]) -> tuple[RouteUse, ...]:
     return route_uses(heads)
 
 
-def whole_matrix(slugs: tuple[str, ...], parts: tuple[FilePart, ...]) -> Matrix:
-    """Return the matrix of all files."""
-    return join_matrix(slugs, parts)
-
-
-def _nights(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) -> tuple[Paths, dict[str, Fate]]:
+def _nights(
+    plan: Plan, files: Sequence[FileKnown], matrix: Known[Matrix], press: Press, store: Store
+) -> tuple[Paths, dict[str, Fate]]:
     parts = tuple(file.part for file in files)
     args = (plan.previous, plan.heads, plan.slugs, parts, *press.look)
     kept = store.look(page_set, *args) if press.by_theme is None else None
@@ -190,8 +189,7 @@ def _nights(plan: Plan, files: Sequence[FileKnown], press: Press, store: Store) 
         return kept.value, {}
     heads = tuple(head.value for head in plan.heads)
     rows = tuple((part.value.row.module, part.value.row.executed, part.value.row.statements) for part in parts)
-    matrix = store.call(whole_matrix, plan.slugs, parts).value
-    nights = nights_of(plan.previous.value, heads, matrix, rows)
+    nights = nights_of(plan.previous.value, heads, matrix.value, rows)
     paths, fates = press.make([trends_sheet(nights, dict(chain.from_iterable(p.value.symbols for p in parts)))], store)
     twin = history_artifact(nights)
     found = hashlib.sha256(twin.data).hexdigest()
