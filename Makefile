@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+TESTERS ?= 2
 VERSIONS ?= 3.11 3.12 3.13
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -31,8 +32,9 @@ record: $(INSTALLED)
 pictures: $(INSTALLED)
 	@$(BIN)/python -m examples.pictures
 
+# A file's tests stay on one process; with TESTERS=0 they run one after the other and say more.
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 # The whole test suite on every supported CPython that this machine has.
 test-all:
