@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from instrument.errors import CovatlasError
+from instrument.files import replace_file
 from instrument.slug import parse_slug
 
 SCHEMA = 1
@@ -117,7 +117,5 @@ def read_record(directory: Path, slug: str) -> RunRecord | None:
 def write_record(directory: Path, record: RunRecord) -> Path:
     """Write the record beside its data in one rename and return its path."""
     path = record_path(directory, record.slug)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(encode_record(record))
-    os.replace(temporary, path)
+    replace_file(path, encode_record(record))
     return path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from instrument.errors import CovatlasError, Finding, counted
+from instrument.files import append_text
 from sitegen.collect_bundle import SCHEMA, SITE_PARTS, Bundled, LastNight, read_last, write_bundle
 from sitegen.collect_read import Arrival, read_arrivals
 from sitegen.collect_report import Night, summary
@@ -56,7 +57,7 @@ def collect_night(options: CollectOptions, say: Say, now: datetime | None = None
     bundled = write_bundle(options.bundle, _bundle_files(record, decisions, options.build.site_dir))
     night = _night(options, decisions, record, last, site, report, bundled)
     if options.summary is not None:
-        _append(options.summary, summary(night))
+        append_text(options.summary, summary(night), "name another --summary")
     say(f"Wrote {bundled.path}, {bundled.size / 1e6:.1f} MB")
     wrong = [decision.slug for decision in decisions if decision.wrong]
     if wrong or left_out or said or bundled.too_large:
@@ -172,11 +173,3 @@ def _night(options: CollectOptions, decisions: tuple[Decision, ...], record: dic
         site_bytes=sum(path.stat().st_size for path in files),
         bundled=bundled,
     )
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CovatlasError(f"{path}: cannot be written ({error.strerror}); name another --summary") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from instrument.errors import CovatlasError
+from instrument.files import write_file
 from instrument.slug import parse_slug
 from sitegen.collect_read import Arrival, read_files
 from sitegen.profiles import check_data, check_record
@@ -54,15 +54,9 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> Bundled:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), files[name], zipfile.ZIP_DEFLATED, 9)
         parts = tuple(sorted(((info.compress_size, info.filename) for info in archive.infolist()), reverse=True))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(buffer.getbuffer())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CovatlasError(f"{path}: cannot be written ({error.strerror}); name another file with --bundle") from None
-    return Bundled(path, len(buffer.getbuffer()), parts)
+    data = buffer.getvalue()
+    write_file(path, data, "name another file with --bundle")
+    return Bundled(path, len(data), parts)
 
 
 def read_last(path: Path | None) -> tuple[LastNight, tuple[str, ...]]:

@@ -139,10 +139,8 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
 def _lines(
     coverage: Known[FileCoverage], reached: Known[tuple[Reached, ...]], press: Press, store: Store
 ) -> Known[Paths]:
-    twin = module_artifact(coverage.value, reached.value)
-    found = hashlib.sha256(twin.data).hexdigest()
-    press.stage(twin.path, twin.data, found)
-    return store.keep(((twin.path, found),), page_set, coverage, reached)
+    twin = press.put(module_artifact(coverage.value, reached.value))
+    return store.keep((twin,), page_set, coverage, reached)
 
 
 # ── what is made from all files ──────────────────────────────────────────────────────────────────────────────────
@@ -191,10 +189,7 @@ def _nights(
     rows = tuple((part.value.row.module, part.value.row.executed, part.value.row.statements) for part in parts)
     nights = nights_of(plan.previous.value, heads, matrix.value, rows)
     paths, fates = press.make([trends_sheet(nights, dict(chain.from_iterable(p.value.symbols for p in parts)))], store)
-    twin = history_artifact(nights)
-    found = hashlib.sha256(twin.data).hexdigest()
-    press.stage(twin.path, twin.data, found)
-    return store.keep((*paths, (twin.path, found)), page_set, *args).value, fates
+    return store.keep((*paths, press.put(history_artifact(nights))), page_set, *args).value, fates
 
 
 def _twins(

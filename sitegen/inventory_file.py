@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from instrument.errors import CovatlasError
+from instrument.files import replace_file
 
 SCHEMA = 1
 _MAKE = "write it anew with covatlas inventory --output"
@@ -16,12 +16,9 @@ _MAKE = "write it anew with covatlas inventory --output"
 
 def write_artifact(path: Path, data: bytes) -> None:
     """Write the artifact; whoever reads the path meanwhile sees the old or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        replace_file(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CovatlasError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from None
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Paths, Shell, section_of
-from sitegen.model import Page
+from sitegen.model import Artifact, Page
 from sitegen.render import Renderer, Sheet
 from sitegen.store import Store
 
@@ -59,6 +59,12 @@ class Press:
             paths.append((sheet.path, known))
             fates[sheet.path] = fate
         return tuple(paths), fates
+
+    def put(self, artifact: Artifact) -> tuple[str, str]:
+        """Stage a file that is no page; return its path and digest."""
+        found = hashlib.sha256(artifact.data).hexdigest()
+        self.stage(artifact.path, artifact.data, found)
+        return artifact.path, found
 
     def stage(self, path: str, data: bytes, found: str) -> None:
         """Put a file where publish takes it from, unless the site has it already."""

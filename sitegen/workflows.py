@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from instrument.errors import CovatlasError, Finding
+from instrument.files import write_file
 from sitegen.generate import Say
 from sitegen.nights import FILE, Nights, read_nights
 
@@ -92,13 +92,10 @@ def _read(path: Path) -> str | None:
 
 
 def _write(item: Stale) -> None:
+    if item.wanted is not None:
+        return write_file(item.path, item.wanted.encode(), "mend its permissions")
     try:
-        if item.wanted is None:
-            return item.path.unlink()
-        item.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = item.path.with_name(f".{item.path.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(item.wanted.encode())
-        os.replace(temporary, item.path)
+        item.path.unlink()
     except OSError as error:
         raise CovatlasError(f"{item.path}: cannot be written ({error.strerror}); mend its permissions") from None
 

@@ -28,6 +28,14 @@ from sitegen.tables import route_uses
 from sitegen.whole import Whole
 from tests.atlas_support import record, write
 
+OWN_CONFIG = """\
+site_name: Own
+theme: {name: material, font: false}
+plugins:
+  - covatlas:
+      source: [pkg]
+      coverage_dir: data
+"""
 HOSTILE = "<script>window.hacked = 1</script>"
 FILES = {
     "__init__.py": "",

@@ -13,11 +13,11 @@ ROOT = Path(__file__).parent.parent
 PRODUCT = sorted([*(ROOT / "instrument").rglob("*.py"), *(ROOT / "sitegen").rglob("*.py")])
 SITE_ONLY = ("mkdocs", "material", "jinja2", "orjson", "watchdog", "pygments")
 # What the generator may take from the app's side: values and raw data, nothing that traces.
-SHARED = {"instrument.slug", "instrument.errors", "instrument.record", "instrument.shards", "instrument.settings"}
+SHARED = {f"instrument.{name}" for name in ("errors", "files", "record", "settings", "shards", "slug")}
 # The app's side from the ground up: a room imports only rooms on lower floors.
 FLOORS = [
     {"instrument.errors"},
-    {"instrument.slug"},
+    {"instrument.slug", "instrument.files"},
     {"instrument.record", "instrument.settings", "instrument.scope"},
     {"instrument.engine"},
     {"instrument.engine.parking"},

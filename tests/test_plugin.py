@@ -18,24 +18,16 @@ from pathlib import Path
 import pytest
 
 from tests.atlas_support import record, write
-from tests.site_support import project
+from tests.site_support import OWN_CONFIG, project
 
 ROOT = Path(__file__).parent.parent
-CONFIG = """\
-site_name: Own
-theme: {name: material, font: false}
-plugins:
-  - covatlas:
-      source: [pkg]
-      coverage_dir: data
-"""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A mkdocs project with a package and profile data."""
     project(tmp_path)
-    write(tmp_path / "mkdocs.yml", CONFIG.encode())
+    write(tmp_path / "mkdocs.yml", OWN_CONFIG.encode())
     write(tmp_path / "docs" / "index.md", b"# What to do\n\nPlay a profile.\n")
     write(tmp_path / "docs" / "how.md", b"# How\n\n[cart](modules/pkg.cart.html) [home](index.md)\n")
     return tmp_path
@@ -70,7 +62,7 @@ def test_mkdocs_build_makes_the_map_and_checks_links_to_it(site: Path) -> None:
 
 
 def test_without_profile_data_the_hand_written_pages_are_built(site: Path) -> None:
-    write(site / "mkdocs.yml", CONFIG.replace("coverage_dir: data", "coverage_dir: nothing").encode())
+    write(site / "mkdocs.yml", OWN_CONFIG.replace("coverage_dir: data", "coverage_dir: nothing").encode())
     write(site / "docs" / "how.md", b"# How\n")
     done = _mkdocs("build", "--strict", cwd=site)
     assert done.returncode == 0 and "no profile data in" in done.stderr
@@ -88,13 +80,13 @@ def test_without_profile_data_the_hand_written_pages_are_built(site: Path) -> No
     ],
 )
 def test_bad_configuration_is_a_sentence(site: Path, old: str, new: str, sentence: str) -> None:
-    write(site / "mkdocs.yml", CONFIG.replace(old, new).encode())
+    write(site / "mkdocs.yml", OWN_CONFIG.replace(old, new).encode())
     done = _mkdocs("build", "--strict", cwd=site)
     assert done.returncode != 0 and sentence in done.stderr and "Traceback" not in done.stderr
 
 
 def test_options_come_from_pyproject_too(site: Path) -> None:
-    write(site / "mkdocs.yml", CONFIG.split("plugins:")[0].encode() + b"plugins: [covatlas]\n")
+    write(site / "mkdocs.yml", OWN_CONFIG.split("plugins:")[0].encode() + b"plugins: [covatlas]\n")
     write(site / "pyproject.toml", b'[tool.covatlas]\nsource = ["pkg"]\ncoverage-dir = "data"\n')
     assert _mkdocs("build", "--strict", cwd=site).returncode == 0
     assert (site / "site/modules/pkg.cart.html").exists()
@@ -165,7 +157,7 @@ def _build_without_mkdocs(cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_policy_can_be_left_out_and_the_404_page_leads_to_the_sites_address(site: Path) -> None:
     more = "      content_security_policy: false\nsite_url: https://map.example/base/\n"
-    write(site / "mkdocs.yml", f"{CONFIG}{more}".encode())
+    write(site / "mkdocs.yml", f"{OWN_CONFIG}{more}".encode())
     assert _mkdocs("build", "--strict", cwd=site).returncode == 0
     assert "Content-Security-Policy" not in (site / "site/gaps/index.html").read_text()
     missing = (site / "site/404.html").read_text()

@@ -19,17 +19,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.atlas_support import record, write
 from tests.process_support import ROOT
-from tests.site_support import project
+from tests.site_support import OWN_CONFIG, project
 
 PATIENT = 30_000  # ms; what it takes is printed, and about a second where nothing else runs
-CONFIG = """\
-site_name: Own
-theme: {name: material, font: false}
-plugins:
-  - covatlas:
-      source: [pkg]
-      coverage_dir: data
-"""
 
 
 def _free_port() -> int:
@@ -79,7 +71,7 @@ def test_an_edit_shows_on_the_open_page(
     name: str, page: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(tmp_path)
-    write(tmp_path / "mkdocs.yml", CONFIG.encode())
+    write(tmp_path / "mkdocs.yml", OWN_CONFIG.encode())
     write(tmp_path / "docs" / "index.md", b"# Start\n")
     write(tmp_path / "docs" / "how.md", b"# How\n\nNothing yet.\n")
     errors: list[str] = []

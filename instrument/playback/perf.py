@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from instrument.errors import CovatlasError, Finding
+from instrument.files import append_text, write_file
 from instrument.playback.control import TOKEN_HEADER, Control
 from instrument.playback.play import TOKEN
 from instrument.playback.profile import Profile, choose, load_profile
@@ -61,11 +62,11 @@ def measure(options: PerfOptions, say: Callable[[str], None]) -> dict[str, Any]:
     finally:
         control.close()
     result = judged(rounds, before, options)
-    _write(options.output, (json.dumps(result, indent=1, sort_keys=True) + "\n").encode())
+    write_file(options.output, (json.dumps(result, indent=1, sort_keys=True) + "\n").encode(), "name another --output")
     text = table(result)
     say(text)
     if options.summary is not None:
-        _append(options.summary, text + "\n")
+        append_text(options.summary, text + "\n", "name another --summary")
     over = [name for name in ("traced", "off") if result["verdicts"][name] == "over"]
     if over:
         raise Finding(
@@ -261,21 +262,3 @@ def table(result: dict[str, Any]) -> str:
 def _row(name: str, ratio: dict[str, float], budget: float | None, word: str) -> str:
     limit = "" if budget is None else f"≤ {1 + budget:.2f}"
     return f"| {name} | {ratio['median']:.3f} | {ratio['low']:.3f} to {ratio['high']:.3f} | {limit} | {word} |"
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CovatlasError(f"{path}: cannot be written ({error.strerror}); name another --output") from None
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CovatlasError(f"{path}: cannot be written ({error.strerror}); name another --summary") from None
