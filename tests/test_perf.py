@@ -92,12 +92,29 @@ def test_the_baseline_stays_until_it_is_accepted(monkeypatch: pytest.MonkeyPatch
     assert again["verdicts"]["off"] == "over"  # no creeping: it is still measured against the first
     taken = judged({"a": rounds(off=110, again=110, traced=120)}, slow, options(accept=True))
     assert taken["baseline"] == taken["latest"]
-    monkeypatch.setattr(perf, "calibration_ms", lambda: 11.0)
-    slower_machine = judged({"a": rounds(off=110, again=110, traced=120)}, first, options())
-    assert slower_machine["verdicts"]["off"] == "within"  # 10 % slower on a machine that is 10 % slower just now
     monkeypatch.setattr(perf, "machine", lambda: "another")
     other = judged({"a": rounds(off=300, again=300, traced=310)}, first, options())
     assert other["verdicts"]["off"] == "undecided" and other["baseline"]["machine"] == "another"
+
+
+@pytest.mark.parametrize(
+    ("speed_ms", "off", "verdict"),
+    [
+        (10.0, 110, "over"),  # the same machine, as fast as then
+        (11.0, 110, "undecided"),  # a machine that is 10 % slower just now may be all there is to it
+        (14.0, 110, "undecided"),
+        (6.0, 100, "undecided"),  # an app that waits took as long as ever; it is our clock that ran faster
+        (11.0, 130, "over"),  # slower than any reading of the machine explains
+        (9.9, 102, "within"),
+    ],
+)
+def test_a_machine_of_another_speed_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, speed_ms: float, off: float, verdict: str
+) -> None:
+    monkeypatch.setattr(perf, "calibration_ms", lambda: 10.0)
+    base = judged({"a": rounds()}, None, options())
+    monkeypatch.setattr(perf, "calibration_ms", lambda: speed_ms)
+    assert judged({"a": rounds(off=off, again=off, traced=off)}, base, options())["verdicts"]["off"] == verdict
 
 
 def test_a_damaged_baseline_is_named(tmp_path: Path) -> None:

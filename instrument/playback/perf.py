@@ -179,16 +179,22 @@ def judged(
 
 
 def _against(base: dict[str, Any] | None, latest: dict[str, Any]) -> Spread | None:
-    """Return today's times without tracing against the baseline's, in units of the machine's own speed."""
+    """Return today's times without tracing against the baseline's, in units of the machine's own speed.
+
+    A machine that is slower today slows an app that computes, not one that waits: the interval holds both readings.
+    """
     if base is None or base["machine"] != latest["machine"]:
         return None
-    scale = base["calibration_ms"] / latest["calibration_ms"]
     ratios = [
-        own["off_ms"] * scale / base["profiles"][slug]["off_ms"]
+        own["off_ms"] / base["profiles"][slug]["off_ms"]
         for slug, own in latest["profiles"].items()
         if slug in base["profiles"]
     ]
-    return spread(ratios) if ratios else None
+    if not ratios:
+        return None
+    scale = base["calibration_ms"] / latest["calibration_ms"]
+    plain, scaled = spread(ratios), spread([each * scale for each in ratios])
+    return Spread(scaled.median, min(plain.low, scaled.low), max(plain.high, scaled.high))
 
 
 def machine() -> str:
