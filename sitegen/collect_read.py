@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import zipfile
@@ -16,8 +17,12 @@ from sitegen.nights import NightProfile
 from sitegen.profiles import check_data, check_record
 
 MAX_FILES = 10_000
-MAX_BYTES = 2 * 1024**3  # unpacked; beyond it an archive is a bomb, not a playback
+MAX_DIRECTORY = 5_000_000  # bytes of an archive's table of contents, which is read before anything can be counted
+MAX_BYTES = 1024**3  # of the files that are read, unpacked; beyond it an archive is a bomb, not a playback
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what GitHub packs with, and what can be unpacked bit by bit
 _DRIVE = re.compile(r"[A-Za-z]:")
+
+OURS = (".coverage", ".run.json")  # how the files of a profile end
 
 Wanted = Callable[[str], bool]  # which names of an artifact are read
 
@@ -49,20 +54,25 @@ def read_arrivals(folder: Path, profiles: tuple[NightProfile, ...]) -> tuple[Arr
     each holds one archive. Raises CovatlasError only where the folder itself cannot be read.
     """
     try:
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+        entries = sorted((path for path in folder.iterdir() if path.name[0] != "."), key=lambda path: path.name)
     except OSError as error:
         raise CovatlasError(f"{folder}: cannot be read ({error.strerror}); name the folder of --artifacts") from None
     known = {profile.artifact: profile.slug for profile in profiles}
-    if any(path.is_file() and not path.is_symlink() and path.suffix != ".zip" for path in entries):
+    if any(path.is_file() and path.name.endswith(OURS) for path in entries):
         return (_alone(folder, known),)  # one artifact, unpacked right here
+    if len(entries) == 1 and entries[0].is_file() and entries[0].name.removesuffix(".zip") not in known:
+        return (_alone(entries[0], known),)  # one archive, under whatever name the server sent it
     return tuple(_arrival(path, path.name.removesuffix(".zip"), known) for path in entries)
 
 
-def _alone(folder: Path, known: dict[str, str]) -> Arrival:
-    """Read an artifact whose name is not said: its run record tells whose it is."""
-    slugs = {path.name.removesuffix(".run.json") for path in folder.glob("*.run.json")}
-    names = [name for name, slug in known.items() if slug in slugs]
-    return _arrival(folder, names[0] if len(names) == 1 else folder.name, known)
+def _alone(path: Path, known: dict[str, str]) -> Arrival:
+    """Read an artifact whose name is not said: the names in it tell whose it is."""
+    try:
+        inside = read_files(path, lambda _: False)
+    except CovatlasError as error:
+        return Arrival(path.name, None, problem=str(error))
+    names = [name for name, slug in known.items() if any(slug + end in inside for end in OURS)]
+    return _arrival(path, names[0] if len(names) == 1 else path.name, known)
 
 
 def _arrival(path: Path, name: str, known: dict[str, str]) -> Arrival:
@@ -78,7 +88,7 @@ def _arrival(path: Path, name: str, known: dict[str, str]) -> Arrival:
 def _checked(name: str, slug: str, files: dict[str, bytes | None]) -> Arrival:
     data, record = files.pop(f"{slug}.coverage", None), files.pop(f"{slug}.run.json", None)
     for other in sorted(files):
-        if other.endswith((".coverage", ".run.json")):
+        if other.endswith(OURS):
             raise CovatlasError(f"it holds {other!r:.120}, which is not of profile {slug!r}")
     if record is None:
         raise CovatlasError("it holds no run record" if data else "it holds neither data nor a run record")
@@ -96,13 +106,14 @@ def _checked(name: str, slug: str, files: dict[str, bytes | None]) -> Arrival:
 def read_files(path: Path, wanted: Wanted) -> dict[str, bytes | None]:
     """Return the names in a folder or archive, with the bytes of the wanted ones; raise CovatlasError for a bad one.
 
-    A folder that holds nothing but one archive stands for the archive. Nothing is unpacked onto the disk.
+    A folder that holds nothing but one archive, whatever it is called, stands for the archive. Nothing is unpacked
+    onto the disk, and nothing but what is wanted into memory.
     """
     if path.is_symlink():
         raise CovatlasError("it is a link")
     if path.is_dir():
         inside = list(path.iterdir())
-        if len(inside) == 1 and inside[0].suffix == ".zip":
+        if len(inside) == 1 and not inside[0].is_dir() and not inside[0].name.endswith(OURS):
             return read_files(inside[0], wanted)
         return dict(_of_folder(path, wanted))
     return _of_archive(path, wanted)
@@ -118,7 +129,7 @@ def _of_folder(folder: Path, wanted: Wanted) -> Iterator[tuple[str, bytes | None
             raise CovatlasError(f"it holds the link {name!r:.120}")
         if not path.is_file():
             continue
-        left -= path.stat().st_size
+        left -= path.stat().st_size if wanted(name) else 0
         if left < 0:
             raise CovatlasError(f"it holds more than {MAX_BYTES:,} bytes")
         try:
@@ -129,11 +140,12 @@ def _of_folder(folder: Path, wanted: Wanted) -> Iterator[tuple[str, bytes | None
 
 def _of_archive(path: Path, wanted: Wanted) -> dict[str, bytes | None]:
     try:
+        _refuse_long_directory(path)
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            _refuse_dangerous(members)
+            _refuse_dangerous(members, wanted)
             return {
-                member.filename: archive.read(member) if wanted(member.filename) else None
+                member.filename: _unpacked(archive, member) if wanted(member.filename) else None
                 for member in members
                 if not member.is_dir()
             }
@@ -142,11 +154,31 @@ def _of_archive(path: Path, wanted: Wanted) -> dict[str, bytes | None]:
         raise CovatlasError(f"its archive is damaged ({reason:.200})") from None
 
 
-def _refuse_dangerous(members: list[zipfile.ZipInfo]) -> None:
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Unpack as much as was announced: `archive.read` would unpack all there is before it looks."""
+    with archive.open(member) as packed:
+        return packed.read(member.file_size + 1)
+
+
+def _refuse_long_directory(path: Path) -> None:
+    """Read the end of an archive, which says how long its table of contents is, before all of the table is read."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 22 - 65535 - 20))  # the end with its longest comment, and the locator before it
+        tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    long = at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > MAX_DIRECTORY
+    if long or tail[max(0, at - 20) :].startswith(b"PK\6\7"):  # or it is elsewhere, as only 4 GiB need it
+        raise CovatlasError(f"its archive holds more than {counted(MAX_FILES, 'file')}")
+
+
+def _refuse_dangerous(members: list[zipfile.ZipInfo], wanted: Wanted) -> None:
     if len(members) > MAX_FILES:
         raise CovatlasError(f"its archive holds more than {counted(MAX_FILES, 'file')}")
-    if sum(member.file_size for member in members) > MAX_BYTES:
+    if sum(member.file_size for member in members if wanted(member.filename)) > MAX_BYTES:
         raise CovatlasError(f"its archive unpacks to more than {MAX_BYTES:,} bytes")
+    if any(member.compress_type not in _PACKED for member in members):
+        raise CovatlasError("its archive is not packed as GitHub packs one (deflate)")
     seen: set[str] = set()
     for member in members:
         name = member.orig_filename

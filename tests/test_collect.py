@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import stat
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,7 +42,10 @@ def arrivals(made: Project):
 # ── every artifact is judged alone ───────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("layout", ["archive in a folder", "archive", "folder", "alone", "alone unpacked"])
+@pytest.mark.parametrize(
+    "layout",
+    ["archive in a folder", "archive", "folder", "alone", "alone unpacked", "nameless", "nameless alone", "stray"],
+)
 def test_artifacts_are_read_however_they_were_downloaded(layout: str, tmp_path: Path, played) -> None:
     made, files = project(tmp_path), played["alpha"]
     path = made.upload("alpha", files)
@@ -52,7 +57,14 @@ def test_artifacts_are_read_however_they_were_downloaded(layout: str, tmp_path: 
         path.unlink()
         if layout == "alone unpacked":
             path.parent.rmdir()
-    if layout not in ("alone", "alone unpacked"):
+    if "nameless" in layout:  # what the action calls an archive that the server does not name
+        path = path.rename(path.with_name("artifact"))
+    if layout == "nameless alone":
+        path.rename(made.artifacts / path.name)
+        path.parent.rmdir()
+    if layout == "stray":
+        (made.artifacts / ".DS_Store").write_bytes(b"x")
+    if "alone" not in layout:
         made.upload("beta", played["beta"])
     found = arrivals(made)
     assert found["playback-alpha"].passed and found["playback-alpha"].data == files["alpha.coverage"]
@@ -85,6 +97,36 @@ def bomb(files: dict[str, bytes]) -> bytes:
     return data[: at + 24] + struct.pack("<I", 3 << 30) + data[at + 28 :]
 
 
+def lying_bomb(files: dict[str, bytes]) -> bytes:
+    """Claim that 300 MB of zeros, where the data should be, unpack to ten bytes."""
+    data = bytearray(archive(("alpha.coverage", bytes(300_000_000)), ("alpha.run.json", files["alpha.run.json"])))
+    for mark, at in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
+        place = data.index(mark) + at
+        data[place : place + 4] = struct.pack("<I", 10)
+    return bytes(data)
+
+
+def with_members(files: dict[str, bytes], count: int) -> bytes:
+    """Add empty members, many of them."""
+    return archive(*files.items(), *((f"logs/{number}", b"") for number in range(count)))
+
+
+def with_endless_directory(files: dict[str, bytes]) -> bytes:
+    """Claim a table of contents of 4 GiB, which zipfile would take for the whole file's start."""
+    data = archive(*files.items())
+    at = data.rindex(b"PK\5\6") + 12
+    return data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :]
+
+
+def packed(method: int, files: dict[str, bytes]) -> bytes:
+    """Pack as GitHub does not, and damage what is packed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return flipped(buffer.getvalue(), b"alpha.coverage")
+
+
 Damage = Callable[[dict[str, bytes], dict[str, bytes]], bytes]
 DAMAGED: dict[str, tuple[str, Damage]] = {
     "empty file": ("archive is damaged", lambda f, o: b""),
@@ -110,6 +152,11 @@ DAMAGED: dict[str, tuple[str, Damage]] = {
     "drive": ("leads out of it", lambda f, o: archive(*f.items(), ("C:evil", b"x"))),
     "link": ("holds the link", lambda f, o: archive(*f.items(), (link("logs/x"), b"/etc/passwd"))),
     "bomb": ("unpacks to more than", lambda f, o: bomb(f)),
+    "lying bomb": ("archive is damaged", lambda f, o: lying_bomb(f)),
+    "many members": ("more than 10000 files", lambda f, o: with_members(f, 10_000)),
+    "endless directory": ("more than 10000 files", lambda f, o: with_endless_directory(f)),
+    "packed with lzma": ("not packed as GitHub", lambda f, o: packed(zipfile.ZIP_LZMA, f)),
+    "packed with bzip2": ("not packed as GitHub", lambda f, o: packed(zipfile.ZIP_BZIP2, f)),
     "finished is no text": ("not a run record",
                             lambda f, o: archive(*(f | {"alpha.run.json": f["alpha.run.json"].replace(b'"attempts": 1', b'"attempts": "1"')}).items())),  # noqa: E501
 }  # fmt: skip
@@ -125,6 +172,34 @@ def test_a_damaged_artifact_is_named_and_left_out(damage: str, tmp_path: Path, p
     assert sentence in found["playback-alpha"].problem and "\n" not in found["playback-alpha"].problem
     assert not found["playback-alpha"].passed and found["playback-beta"].passed
     assert not list(tmp_path.rglob("evil*"))
+
+
+def test_a_bomb_is_not_unpacked_before_it_is_judged(tmp_path: Path, played) -> None:
+    made = project(tmp_path)
+    made.upload("beta", played["beta"])
+    made.upload("alpha", {}).write_bytes(lying_bomb(dict(played["alpha"])))
+    tracemalloc.start()
+    try:
+        assert arrivals(made)["playback-alpha"].problem
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_done_to_an_archive_only_this_one_is_left_out(seed: int, tmp_path: Path, played) -> None:
+    made, draw = project(tmp_path), random.Random(seed)
+    path = made.upload("alpha", played["alpha"])
+    whole = [archive(*played["alpha"].items()), packed(zipfile.ZIP_LZMA, played["alpha"]),
+             packed(zipfile.ZIP_STORED, played["alpha"])]  # fmt: skip
+    for _ in range(100):
+        data = bytearray(draw.choice(whole))
+        for _ in range(draw.choice((1, 1, 3))):
+            at = draw.randrange(draw.choice((0, len(data) - 400)), len(data))
+            data[at : at + draw.choice((1, 1, 4, 40))] = draw.randbytes(draw.choice((0, 1, 1, 4)))
+        path.write_bytes(data)
+        found = arrivals(made)["playback-alpha"]  # and no exception
+        assert "\n" not in found.problem and (not found.passed or found.data == played["alpha"]["alpha.coverage"])
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
