@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
 from sitegen.address import link, profile_path, symbol_path
-from sitegen.model import Cell, FileCoverage, Symbol, SymbolCoverage
+from sitegen.model import FileCoverage, Symbol, SymbolCoverage
 from sitegen.render import plural
 from sitegen.steps import Reached, Step
 from sitegen.views import WORDS
@@ -20,9 +21,10 @@ _SOME_PROFILE = profile_path("a")  # every profile's page is as deep
 
 @dataclass(frozen=True, slots=True)
 class FileHtml:
-    """The file's fold on each profile's page, and on the matrix's list ("" without symbols inside the module).
+    """The file's row on each profile's page, and its fold on the matrix's list ("" without symbols inside the module).
 
     `first` has per slug, for each step that was the first to reach functions of the file, their number and their links.
+    A symbol's name and address are long: a profile's page has each once, where the profile reaches it.
     """
 
     profiles: tuple[tuple[str, str], ...]
@@ -32,15 +34,14 @@ class FileHtml:
 
 def file_html(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FileHtml:
     """Return a file's rows."""
-    cells: dict[str, list[tuple[Symbol, Cell]]] = {slug: [] for slug, _ in coverage.executed}
+    counts = {slug: Counter[str]() for slug, _ in coverage.executed}
     for item in coverage.symbols:
         for cell in item.cells:
-            cells[cell.slug].append((item.symbol, cell))
-    links = {item.symbol.id: _link(item.symbol, coverage, _SOME_PROFILE) for item in coverage.symbols}
+            counts[cell.slug][cell.certainty] += 1
     whole = coverage.inventory.statements.bit_count()
     return FileHtml(
         profiles=tuple(
-            (slug, _profile_fold(coverage, cells[slug], links, executed.bit_count(), whole))
+            (slug, _profile_row(coverage, counts[slug], executed.bit_count(), whole))
             for slug, executed in coverage.executed
         ),
         matrix=_matrix_fold(coverage),
@@ -49,12 +50,16 @@ def file_html(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FileHtml:
 
 
 def _first(reached: Reached, coverage: FileCoverage) -> Iterator[tuple[Step, int, str]]:
+    module = escape(coverage.symbols[0].symbol.id)
     for step, indexes in reached.first:
         symbols = [coverage.symbols[index].symbol for index in indexes]
         functions = [symbol for symbol in symbols if symbol.kind not in ("module", "class")]
         if functions:
-            links = (_link(symbol, coverage, _SOME_PROFILE, whole=True) for symbol in functions)
-            yield step, len(functions), "".join(f"<li>{link}</li>" for link in links)
+            links = " ".join(
+                f'<a href="{escape(_href(symbol, _SOME_PROFILE))}">{escape(_name(symbol, coverage))}</a>'
+                for symbol in functions
+            )
+            yield step, len(functions), f"<li><b>{module}</b> {links}</li>\n"
 
 
 def _name(symbol: Symbol, coverage: FileCoverage) -> str:
@@ -62,28 +67,24 @@ def _name(symbol: Symbol, coverage: FileCoverage) -> str:
     return symbol.id[len(module) + 1 :] or symbol.id
 
 
-def _link(symbol: Symbol, coverage: FileCoverage, page: str, whole: bool = False) -> str:
-    href = link(page, symbol_path(symbol.id, symbol.kind))
-    return f'<a href="{escape(href)}"><code>{escape(symbol.id if whole else _name(symbol, coverage))}</code></a>'
+def _href(symbol: Symbol, page: str) -> str:
+    return link(page, symbol_path(symbol.id, symbol.kind))
 
 
-def _chip(certainty: str) -> str:
-    return f'<span class="cv-chip cv-{certainty}">{WORDS[certainty]}</span>'
+def _link(symbol: Symbol, page: str, name: str) -> str:
+    return f'<a href="{escape(_href(symbol, page))}"><code>{escape(name)}</code></a>'
 
 
-def _profile_fold(
-    coverage: FileCoverage, cells: list[tuple[Symbol, Cell]], links: dict[str, str], executed: int, whole: int
-) -> str:
-    rows = [
-        f"<tr><td>{links[symbol.id]}</td><td>{symbol.kind}</td><td>{_chip(cell.certainty)}</td>"
-        f"<td><small>{cell.executed.bit_count()}/{symbol.statements.bit_count()}</small></td></tr>\n"
-        for symbol, cell in cells
-    ]
+def _profile_row(coverage: FileCoverage, counts: Mapping[str, int], executed: int, whole: int) -> str:
+    module = coverage.symbols[0].symbol
+    chips = " ".join(
+        f'<span class="cv-chip cv-{certainty}">{plural(counts[certainty], "symbol")} {word}</span>'
+        for certainty, word in WORDS.items()
+        if certainty != "body" and counts[certainty]
+    )
     return (
-        f'<details class="cv-fold"><summary><code>{escape(coverage.symbols[0].symbol.id)}</code>'
-        f'<span class="cv-side">{plural(len(cells), "symbol")} <small>{executed}/{whole}</small></span></summary>\n'
-        '<div class="cv-scroll"><table class="cv-table"><thead><tr><th>Symbol</th><th>Kind</th><th>Certainty</th>'
-        f"<th>Lines</th></tr></thead><tbody>\n{''.join(rows)}</tbody></table></div></details>"
+        f'<tr><td>{_link(module, _SOME_PROFILE, module.id)}</td><td class="n">{counts["body"] or ""}</td>'
+        f"<td>{chips}</td><td><small>{executed}/{whole}</small></td></tr>\n"
     )
 
 
@@ -91,7 +92,7 @@ def _matrix_fold(coverage: FileCoverage) -> str:
     if len(coverage.symbols) < 2:
         return ""
     rows = [
-        f"<li>{_link(item.symbol, coverage, MATRIX_LIST)} <span>{_runs(item)}</span></li>\n"
+        f"<li>{_link(item.symbol, MATRIX_LIST, _name(item.symbol, coverage))} <span>{_runs(item)}</span></li>\n"
         for item in coverage.symbols[1:]
     ]
     return (

@@ -25,7 +25,7 @@ TOP_GAPS = 500  # of modules and of symbols; all of them are in data/gaps.json, 
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What a profile's page shows; `modules` are the HTML of each module's fold, `unique` (id, kind).
+    """What a profile's page shows; `modules` are the HTML of each module's row, `unique` (id, kind).
 
     `first` has for each request the functions that it, or a job of it, was the first to reach: the job's place or -1,
     their number, their links as HTML; `stray` is their number for traces that the run record does not name.
@@ -116,7 +116,7 @@ def _profile(
         unique=tuple(symbols[index] for index in row.unique),
         all_modules=all_modules,
     )
-    toc = [("requests", "Requests"), ("modules", "Modules and symbols"), ("unique", "Only this profile")]
+    toc = [("requests", "Requests"), ("modules", "Modules"), ("unique", "Only this profile")]
     if row.head.problems:
         toc.insert(0, ("problems", "Problems"))
     text = f"Profile {slug}: {row.head.title or 'its requests'} and the code that they run"

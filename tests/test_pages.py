@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,12 +103,21 @@ def test_a_profile_page_says_what_its_data_says(shop: Generated, slug: str) -> N
     assert f"{summary['lines_covered']} of {summary['lines_total']}" in words
     assert f"{sum(symbol['covered'] for symbol in data['symbols'])}symbols covered" in words
     page = _page(shop, f"profiles/{slug}.html").content
+    certainties: dict[str, Counter[str]] = {path: Counter() for path in data["files"]}
     for symbol in data["symbols"]:
-        if symbol["certainty"] != "none":
-            own = len(symbol["executed_lines"])
-            whole = own + len(symbol["missing_lines"])
-            name = re.escape(symbol["id"].split(".")[-1].replace("<", "&lt;").replace(">", "&gt;"))
-            assert re.search(rf"{name}</code></a></td>.*<small>{own}/{whole}</small>", page), symbol["id"]
+        certainties[symbol["file"]][symbol["certainty"]] += 1
+    row = r"<code>([^<]+)</code></a></td><td class=\"n\">(\d*)</td><td>(.*?)</td><td><small>(\d+)/(\d+)</small>"
+    shown = {name: (covered, chips, own, whole) for name, covered, chips, own, whole in re.findall(row, page)}
+    for path, file in data["files"].items():
+        own, missing = len(file["executed_lines"]), len(file["missing_lines"])
+        found, counts = (
+            shown.pop(path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")),
+            certainties[path],
+        )
+        assert found[0] == str(counts["body"] or "") and found[2:] == (str(own), str(own + missing))
+        others = re.findall(r'cv-([a-z-]+)">(\d+) symbol', found[1])
+        assert dict(others) == {name: str(counts[name]) for name in counts if name not in ("body", "none")}
+    assert not shown
 
 
 def test_symbol_and_module_pages_say_who_runs_them(shop: Generated) -> None:
