@@ -5,10 +5,12 @@ from __future__ import annotations
 import bdb
 import gc
 import logging
+import subprocess
 import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from types import BuiltinFunctionType, MemberDescriptorType
 
 import coverage
@@ -142,6 +144,20 @@ def test_an_error_in_a_line_callback_does_not_reach_the_app(caplog: pytest.LogCa
 
 
 @needs_monitoring
+def test_code_that_first_starts_at_the_interpreters_end_is_no_failure(tmp_path: Path) -> None:
+    script = tmp_path / "late.py"
+    script.write_text(
+        "from instrument.engine.sysmon import SysmonEngine\n"
+        "from instrument.scope import Scope\n"
+        "class Late:\n"
+        "    def __del__(self): print('late')\n"
+        "engine, kept = SysmonEngine(Scope(None)), Late()\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "late\n", "")
+
+
+@needs_monitoring
 def test_another_tool_may_restart_events(engine: Engine) -> None:
     expected = oracle()
     idle: Lines = {}
@@ -228,7 +244,7 @@ def test_code_on_a_traced_stack_is_not_parked() -> None:
         def __mod__(self, other: int) -> int:
             if not inside.is_set():
                 inside.set()
-                go.wait(10)
+                go.wait(60)
             return int(self) % other
 
     def blocked() -> None:
@@ -240,7 +256,7 @@ def test_code_on_a_traced_stack_is_not_parked() -> None:
         made.open(lines)
         thread = threading.Thread(target=blocked)
         thread.start()
-        inside.wait(10)
+        inside.wait(60)
         for _ in range(50):
             engine_cases.loop_over([1, 3, 0])
         go.set()
@@ -267,13 +283,13 @@ def test_looking_at_the_threads_keeps_nothing_of_theirs() -> None:
         mine = Local()
         kept.append(weakref.ref(mine))
         inside.set()
-        go.wait(10)
+        go.wait(60)
 
     gc.disable()
     try:
         thread = threading.Thread(target=bystander)
         thread.start()
-        inside.wait(10)
+        inside.wait(60)
         made.open(idle)
         for _ in range(40):
             case()

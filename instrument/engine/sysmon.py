@@ -179,7 +179,8 @@ class SysmonEngine:
             return path
 
     def _fail(self, error: Exception) -> object:
-        if not self._failed:
+        # At the interpreter's end coverage.py's rules cannot be asked any more, and no trace is open to lose a line.
+        if not self._failed and not sys.is_finalizing():
             self._failed = True
             log.error("covatlas: the sysmon engine failed (%s: %s); lines are lost", type(error).__name__, error)
         return sys.monitoring.DISABLE
