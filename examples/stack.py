@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from examples.ports import free_port, listening_socket
 from examples.processes import signals_as_exit, signals_ignored, stop
 from instrument.errors import CovatlasError
 
@@ -78,22 +78,6 @@ def given_redis() -> str | None:
         reason = " ".join(str(error).split()).rstrip(".")
         raise CovatlasError(f"REDIS_URL={url!r} does not lead to a Redis ({reason}); mend or unset it") from None
     return url
-
-
-def listening_socket(port: int) -> socket.socket:
-    """Return a socket that listens on 127.0.0.1:`port` (0: any free port), for the server to inherit."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError as error:
-        listener.close()
-        raise CovatlasError(
-            f"port {port} of 127.0.0.1 cannot be used ({error.strerror}); "
-            "stop what listens there or choose another port"
-        ) from None
-    listener.listen(128)
-    return listener
 
 
 class Stack:
@@ -215,8 +199,7 @@ class Stack:
         import redis
 
         binary = redis_binary()
-        with listening_socket(0) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self._spawn(
             "redis",
             [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "."],

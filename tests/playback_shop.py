@@ -29,8 +29,8 @@ def burn(order: int) -> None:
 
 
 def dawdle(order: int) -> None:
-    """Outlast every patience of the tests."""
-    time.sleep(6)
+    """Outlast every patience of the tests, until `/release` is asked for."""
+    _redis().blpop("released", 120)
 
 
 JOBS = {"ship": ship, "burn": burn, "dawdle": dawdle}
@@ -67,6 +67,11 @@ def create_app() -> Flask:
     @app.get("/die")
     def die() -> str:
         os._exit(3)
+
+    @app.get("/release")
+    def release() -> str:
+        _redis().rpush("released", 1)
+        return ""
 
     @app.get("/slow")
     def slow() -> str:

@@ -19,7 +19,7 @@ from tests.exact.server import Server
 def raw(server: Server, *headers: bytes) -> bytes:
     """Send a request as bytes, since client libraries refuse odd headers; return the answer's status line."""
     host, port = server.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 10) as connection:
+    with socket.create_connection((host, int(port)), 60) as connection:
         lines = [b"GET /plain/3 HTTP/1.1", b"Host: x", b"Connection: close", *headers]
         connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         answer = b""
@@ -134,7 +134,7 @@ def test_a_full_disk(serve, small_disk: Path) -> None:
             break
     say(server, "the disk took only a part of a record" if "part" in server.status()["problem"] else "No space left")
     assert server.status()["open"] == {}
-    assert requests.post(server.base + "/__covatlas__/flush", timeout=30).json() == {"shards": 0}
+    assert requests.post(server.base + "/__covatlas__/flush", timeout=60).json() == {"shards": 0}
     (small_disk / "ballast").unlink()
     assert "profile:alps:r-1" in server.contexts("alps"), "what was recorded before is there"
 

@@ -19,7 +19,7 @@ def test_a_refused_header_is_counted_and_the_request_is_untouched(serve) -> None
     server = serve()
     plain = server.get("/plain/3")
     for slug in REFUSED:
-        answer = requests.get(server.base + "/plain/3", headers={"X-Profile-Trace": slug.encode("latin-1")}, timeout=30)
+        answer = requests.get(server.base + "/plain/3", headers={"X-Profile-Trace": slug.encode("latin-1")}, timeout=60)
         assert (answer.status_code, answer.content) == (200, plain.content), slug
     assert server.status()["refused"] == len(REFUSED)
     assert [path.read_bytes() for path in journal.journals(server.directory)] == [b""], "no more than the board"
@@ -43,7 +43,7 @@ def test_status_says_what_is_open_and_recorded(serve) -> None:
         "refused": 0,
         "jobs": "none",
     }
-    assert requests.post(server.base + "/__covatlas__/flush", timeout=30).json() == {"shards": 1}
+    assert requests.post(server.base + "/__covatlas__/flush", timeout=60).json() == {"shards": 1}
     assert server.status()["shards"] == {"alps": 1}
     assert server.contexts("alps") == {"profile:alps:r-1"}
 
@@ -51,10 +51,11 @@ def test_status_says_what_is_open_and_recorded(serve) -> None:
 def test_an_open_stream_counts_as_open_until_its_end(serve) -> None:
     server = serve()
     headers = {"X-Profile-Trace": "alps", "X-Profile-Request": "r-1"}
-    with requests.get(server.base + "/slow-stream", headers=headers, stream=True, timeout=30) as answer:
+    with requests.get(server.base + "/slow-stream", headers=headers, stream=True, timeout=60) as answer:
         chunks = answer.iter_content(None)
         assert next(chunks) == b"first"
         assert server.status()["open"] == {"alps": 1}
+        server.get("/go-on")
         assert b"".join(chunks) == b"last"
     server.settled()
 
@@ -62,7 +63,7 @@ def test_an_open_stream_counts_as_open_until_its_end(serve) -> None:
 def test_a_client_that_leaves_a_stream_ends_the_trace(serve) -> None:
     server = serve()
     headers = {"X-Profile-Trace": "alps", "X-Profile-Request": "r-1"}
-    with requests.get(server.base + "/slow-stream?chunks=2000", headers=headers, stream=True, timeout=30) as answer:
+    with requests.get(server.base + "/slow-stream?chunks=2000", headers=headers, stream=True, timeout=60) as answer:
         next(answer.iter_content(None))
     server.settled()
 
@@ -115,9 +116,9 @@ def test_routes_and_match(serve) -> None:
     assert "/plain/<int:number>" in rules
     assert not any(rule.startswith("/__covatlas__") for rule in rules)
     asked = [{"method": "GET", "path": "/plain/7?x=1"}, {"method": "POST", "path": "/plain/7"}, {"bad": 1}]
-    answer = requests.post(server.base + "/__covatlas__/match", json={"requests": asked}, timeout=30)
+    answer = requests.post(server.base + "/__covatlas__/match", json={"requests": asked}, timeout=60)
     assert answer.json() == {"routes": ["/plain/<int:number>", None, None]}
-    assert requests.post(server.base + "/__covatlas__/match", json=[], timeout=30).status_code == 400
+    assert requests.post(server.base + "/__covatlas__/match", json=[], timeout=60).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import requests
 from redis import Redis
 from rq import Queue
+
+from examples.ports import listening_socket
 
 ROOT = Path(__file__).parent.parent
 PROBE = """
@@ -126,24 +126,19 @@ def test_flag_off_means_nothing_is_there_inside_a_gunicorn_worker(tmp_path: Path
     text = "from flask import Flask, jsonify\nfrom instrument import ProfileCoverage\napp = Flask('probe')\n"
     text += "@app.get('/')\ndef index(): return jsonify(report())\nProfileCoverage(app)\n"
     (tmp_path / "probed_app.py").write_text(HOOKS + text)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-b", f"127.0.0.1:{port}", "probed_app:app"]
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=log, stderr=log)
+    with listening_socket(0) as listener, (tmp_path / "log").open("w") as log:
+        base, fd = f"http://127.0.0.1:{listener.getsockname()[1]}", listener.fileno()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-k", "gthread", "--no-control-socket", "-b", f"fd://{fd}",
+             "probed_app:app"],
+            cwd=tmp_path, env=clean_environment(tmp_path), stdout=log, stderr=log, pass_fds=[fd],
+        )  # fmt: skip
     try:
-        for _ in range(200):
-            try:
-                answer = requests.get(f"http://127.0.0.1:{port}/", headers={"X-Profile-Trace": "alps"}, timeout=10)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.05)
-        assert answer.json() == OFF
-        assert requests.get(f"http://127.0.0.1:{port}/__covatlas__/status", timeout=10).status_code == 404
+        assert requests.get(f"{base}/", headers={"X-Profile-Trace": "alps"}, timeout=60).json() == OFF
+        assert requests.get(f"{base}/__covatlas__/status", timeout=60).status_code == 404
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     assert not (tmp_path / "data").exists()
 
 
@@ -153,7 +148,7 @@ def test_flag_off_means_nothing_is_there_inside_a_work_horse(tmp_path: Path, red
     job = queue.enqueue("probed_job.report")
     env = {**clean_environment(tmp_path), "RQ_JOB_CLASS": "instrument.rq.TracedJob"}
     command = [sys.executable, "-m", "rq.cli", "worker", "optin", "--url", redis_url, "--burst", "-q"]
-    subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=60)
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, timeout=120)
     found = job.latest_result().return_value
     loaded = set(found.pop("modules")) - set(OFF["modules"])
     assert found == {name: value for name, value in OFF.items() if name != "modules"}

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import redis
 from click.testing import Result
 
-from examples.stack import redis_binary
 from instrument.playback.control import Control
 from instrument.record import RunRecord, read_record
 from instrument.shards import read_data
@@ -40,22 +37,9 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with _process(command, tmp_path_factory.mktemp("redis"), dict(os.environ)):
-        url = f"redis://127.0.0.1:{port}/0"
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                redis.Redis.from_url(url).ping()
-                break
-            except redis.ConnectionError:
-                assert time.monotonic() < deadline, "redis-server did not start"
-                time.sleep(0.05)
-        yield url
+def redis_url(redis_url: str) -> str:
+    """A database that no other tests use."""
+    return f"{redis_url.rpartition('/')[0]}/14"
 
 
 @contextmanager
@@ -67,7 +51,7 @@ def _process(command: list[str], folder: Path, env: dict[str, str]) -> Iterator[
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -176,9 +160,9 @@ def test_what_a_job_does_is_in_the_data(tmp_path: Path, shop: Shop) -> None:
 def test_a_difference_that_no_job_explains_is_not_waited_for(tmp_path: Path, shop: Shop) -> None:
     write_profile(tmp_path, "differs", _order("ship"), entry(path="/no"))
     started = time.monotonic()
-    result = _play(tmp_path, shop, "differs", "--job-timeout", "30")
+    result = _play(tmp_path, shop, "differs", "--job-timeout", "200")
     assert result.exit_code == 1
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 100
     assert "session.har entry 2: GET /no answered 404, recorded 200" in result.stderr
 
 
@@ -200,9 +184,9 @@ def test_a_failed_job_fails_the_run_unless_it_is_expected(tmp_path: Path, shop: 
 def test_a_job_behind_a_failed_one_is_not_waited_for(tmp_path: Path, shop: Shop) -> None:
     write_profile(tmp_path, "stuck", _order("burn", "ship"), toml='expected_failed_jobs = ["playback_shop.burn"]')
     started = time.monotonic()
-    result = _play(tmp_path, shop, "stuck", "--job-timeout", "30")
+    result = _play(tmp_path, shop, "stuck", "--job-timeout", "200")
     assert result.exit_code == 0, result.stderr
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 100
     assert sorted(job.status for job in _record(shop, "stuck").jobs) == ["deferred", "failed"]
 
 
@@ -215,9 +199,9 @@ def test_a_job_that_does_not_end_fails_the_run(tmp_path: Path, shop: Shop) -> No
     # The job of that playback still runs: the next playback does not wait for it, and the one after it, during which
     # the job ends, does not take its lines.
     write_profile(tmp_path, "dawdles", _order())
-    assert _play(tmp_path, shop, "dawdles", "--job-timeout", "1").exit_code == 0
+    assert _play(tmp_path, shop, "dawdles", "--job-timeout", "20").exit_code == 0
     assert _record(shop, "dawdles").jobs == ()
-    write_profile(tmp_path, "dawdles", entry(path="/slow"), entry(path="/slow"))
+    write_profile(tmp_path, "dawdles", entry(path="/release"), entry(path="/slow"))
     assert _play(tmp_path, shop, "dawdles").exit_code == 0
     attempt = _record(shop, "dawdles").attempt
     contexts = set(read_data(shop.data / "dawdles.coverage"))
@@ -265,12 +249,12 @@ def test_ctrl_c_leaves_a_failed_record(tmp_path: Path, redis_url: str) -> None:
         command += ["--profiles", str(tmp_path / "p"), "--coverage-dir", str(shop.data)]
         player = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         control = Control(shop.base_url, None)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not control.status().open.get("slow"):  # GET /slow takes three seconds
             assert time.monotonic() < deadline and player.poll() is None
             time.sleep(0.1)
         player.send_signal(signal.SIGINT)
-        _, stderr = player.communicate(timeout=20)
+        _, stderr = player.communicate(timeout=120)
     assert player.returncode == 1 and "Traceback" not in stderr
     assert _record(shop, "slow").problems == ("the playback was interrupted",)
 
@@ -298,13 +282,14 @@ def test_a_slug_outside_the_servers_allow_list(tmp_path: Path, redis_url: str) -
 def test_a_dead_worker_costs_the_job_timeout_about_twice_however_often_the_session_polls(
     tmp_path: Path, redis_url: str
 ) -> None:
-    write_profile(tmp_path / "p", "polls", _order("ship"), *(entry(path="/orders/1") for _ in range(5)))
-    with _shop(tmp_path, redis_url.removesuffix("0") + "1") as shop:  # another database: nobody works on its queue
+    write_profile(tmp_path / "p", "polls", _order("ship"), *(entry(path="/orders/1") for _ in range(30)))
+    with _shop(tmp_path, redis_url.removesuffix("14") + "15") as shop:  # another database: nobody works on its queue
         started = time.monotonic()
         result = _play(tmp_path / "p", shop, "polls", "--job-timeout", "2")
     assert result.exit_code == 1
-    assert 3.9 < time.monotonic() - started < 8
-    assert "GET /orders/" in result.stderr and "still 1 pending jobs" in result.stderr
+    assert 3.9 < time.monotonic() - started < 40  # waiting at each poll would take a minute
+    problems = _record(shop, "polls").problems
+    assert "GET /orders/" in problems[0] and "still 1 pending jobs" in problems[-1], problems
 
 
 # ── refused before anything is sent or set aside ─────────────────────────────────────────────────────────────────

@@ -46,7 +46,8 @@ class Proof:
         return answer.json["job"]
 
     def wait(self, slug: str, done: Callable[[list[dict[str, Any]]], bool] = lambda jobs: True) -> list[dict[str, Any]]:
-        for _ in range(300):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
             found = self.client.get(f"/__covatlas__/jobs?slug={slug}").json
             if not found["pending"] and done(found["jobs"]):
                 return found["jobs"]
@@ -106,8 +107,8 @@ def running(redis_url: str, tmp_path: Path, worker_class: str = "rq.Worker", **m
     finally:
         server.send_signal(signal.SIGINT)
         worker.terminate()
-        server.wait(20)
-        worker.wait(20)
+        server.wait(60)
+        worker.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -215,12 +216,7 @@ def test_a_traced_request_that_saves_anothers_job_does_not_take_it(proof: Proof)
 def test_a_plain_job_of_a_traced_request_is_counted(proof: Proof) -> None:
     for _ in range(2):
         job = proof.post("bare", "bare", "r-1")
-    for _ in range(200):
-        found = proof.client.get("/__covatlas__/status").json["untraced_jobs"]
-        if found:
-            break
-        time.sleep(0.05)
-    assert found == {"bare": 2}
+    until(lambda: proof.client.get("/__covatlas__/status").json["untraced_jobs"] == {"bare": 2})
     assert set(proof.ran("bare")) == {"profile:bare:r-1"}
     assert job_status(proof, job) in ("queued", "started", "finished")
     assert proof.log("server").count("was enqueued by profile bare as a plain RQ job") == 1
@@ -255,11 +251,16 @@ def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) ->
 def test_an_untraced_request_makes_an_untraced_job(proof: Proof) -> None:
     before = set(shards.known_slugs(proof.directory))
     job = proof.post("fails", None, "")
-    for _ in range(100):
-        if job_status(proof, job) == "failed":
-            break
-        time.sleep(0.05)
+    until(lambda: job_status(proof, job) == "failed")
     assert set(shards.known_slugs(proof.directory)) == before
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def job_status(proof: Proof, job: str) -> str:

@@ -15,6 +15,7 @@ import redis
 import requests
 
 from examples import stack as stack_module
+from examples.ports import free_port
 from examples.stack import ROOT, Stack, redis_binary
 from instrument.errors import CovatlasError
 
@@ -62,7 +63,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("server", ["werkzeug", "gunicorn"])
 def test_body_that_raises_leaves_no_process(home: Path, server: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), Stack("watershed", server=server, workers=2, work_dir=home) as stack:
-        assert requests.get(f"{stack.base_url}/health", timeout=10).json() == {"status": "ok"}
+        assert requests.get(f"{stack.base_url}/health", timeout=60).json() == {"status": "ok"}
         assert redis.Redis.from_url(stack.redis_url).ping()
         assert len(living(home)) >= 3  # Redis, server, worker
         1 / 0  # noqa: B018
@@ -80,7 +81,7 @@ def test_signal_leaves_no_process(home: Path, number: signal.Signals, state: str
     # Server, worker, Redis, and RQ's work-horse, which leads a process group of its own.
     assert len(living(home)) == (4 if state == "busy" else 3)
     child.send_signal(number)
-    child.communicate(timeout=30)
+    child.communicate(timeout=120)
     assert child.returncode == (-signal.SIGINT if number == signal.SIGINT else 128 + number)
     assert living(home) == []
 
@@ -88,9 +89,9 @@ def test_signal_leaves_no_process(home: Path, number: signal.Signals, state: str
 def test_children_see_no_tracing_variable_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENABLE_PROFILE_COVERAGE", "1")
     with Stack("httpbin") as stack:
-        assert requests.get(f"{stack.base_url}/__covatlas__/status", timeout=10).status_code == 404
+        assert requests.get(f"{stack.base_url}/__covatlas__/status", timeout=60).status_code == 404
     with Stack("httpbin", coverage_dir=tmp_path, trace=True) as stack:
-        status = requests.get(f"{stack.base_url}/__covatlas__/status", timeout=10).json()
+        status = requests.get(f"{stack.base_url}/__covatlas__/status", timeout=60).json()
     assert status["enabled"] and status["coverage_dir"] == str(tmp_path)
 
 
@@ -105,8 +106,7 @@ def test_port_in_use_is_one_sentence() -> None:
 
 
 def test_chosen_port_is_used() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with Stack("httpbin", port=port) as stack:
         assert stack.base_url == f"http://127.0.0.1:{port}"
         logs = stack.logs
@@ -175,5 +175,5 @@ def test_second_signal_does_not_interrupt_the_stopping(home: Path) -> None:
     for _ in range(3):
         child.send_signal(signal.SIGINT)
         time.sleep(0.5)
-    child.communicate(timeout=30)
+    child.communicate(timeout=120)
     assert living(home) == []

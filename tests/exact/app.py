@@ -82,7 +82,7 @@ def chunks(number: int) -> Iterator[str]:
 def slow(count: int) -> Iterator[str]:
     yield "first"
     for _ in range(count):
-        time.sleep(0.2 if count == 1 else 0.002)
+        go_on.wait(60) if count == 1 else time.sleep(0.002)
         yield "last" if count == 1 else "x" * 4096
 
 
@@ -117,6 +117,7 @@ async def later(number: int) -> int:
 
 
 shared_pool = ThreadPoolExecutor(4)
+go_on = threading.Event()  # what a slow stream of one chunk waits for
 
 
 def create_app() -> Flask:
@@ -134,6 +135,11 @@ def create_app() -> Flask:
     @app.get("/slow-stream")
     def slow_stream() -> Response:
         return Response(slow(int(request.args.get("chunks", 1))), mimetype="text/plain")
+
+    @app.get("/go-on")
+    def let_go_on() -> Response:
+        go_on.set()
+        return jsonify(gone=True)
 
     @app.get("/fail/<int:number>")
     def fail(number: int) -> Response:

@@ -38,7 +38,7 @@ def bare_thread():
     done = threading.Lock()
     done.acquire()
     _thread.start_new_thread(in_bare, (done,))
-    assert done.acquire(timeout=20)
+    assert done.acquire(timeout=60)
 
 
 def in_bare(done):
@@ -48,7 +48,7 @@ def in_bare(done):
 def own_queue():
     done = threading.Event()
     waiting.put(lambda: in_queue(done))
-    assert done.wait(20)
+    assert done.wait(60)
 
 
 def in_queue(done):
@@ -63,7 +63,7 @@ class Pickled:
 def fed_queue():
     fed = multiprocessing.Queue()
     fed.put(Pickled())
-    assert fed.get(timeout=20) == 7
+    assert fed.get(timeout=60) == 7
     fed.close()
     fed.join_thread()
 

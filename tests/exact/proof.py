@@ -9,14 +9,13 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from examples.ports import listening_socket
 from instrument import shards
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,28 +65,22 @@ def werkzeug(env: dict[str, str], tmp_path: Path, fault: str = "") -> Iterator[i
         yield int(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(60)
 
 
 @contextlib.contextmanager
 def gunicorn(env: dict[str, str], tmp_path: Path) -> Iterator[int]:
     """Serve the app with two gunicorn workers of eight threads; yield the port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", "2", "--threads", "8"]
-    command += ["-b", f"127.0.0.1:{port}", "tests.exact.app:create_app()"]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    with listening_socket(0) as listener, (tmp_path / "server.log").open("w") as log:
+        port, fd = listener.getsockname()[1], listener.fileno()
+        command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", "2", "--threads", "8"]
+        command += ["--no-control-socket", "-b", f"fd://{fd}", "tests.exact.app:create_app()"]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, pass_fds=[fd])
     try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def fire(port: int, oracle: Requests, requests: int) -> dict[str, str]:

@@ -39,14 +39,15 @@ class Server:
 
     def get(self, path: str, **headers: str) -> requests.Response:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(self.base + path, headers=names, timeout=30)
+        return requests.get(self.base + path, headers=names, timeout=60)
 
     def status(self, **headers: str) -> dict:
         return self.get("/__covatlas__/status", **headers).json()
 
     def settled(self) -> dict:
         """The status once no trace is open: an answer is complete before its trace has ended."""
-        for _ in range(200):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             status = self.status()
             if not status["open"]:
                 return status
@@ -59,4 +60,4 @@ class Server:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)

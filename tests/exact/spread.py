@@ -116,7 +116,7 @@ def thread_with_its_own_start():
 def daemon_thread():
     done = threading.Event()
     threading.Thread(target=as_daemon, args=(done,), daemon=True).start()
-    assert done.wait(20)
+    assert done.wait(60)
 
 
 def as_daemon(done):
@@ -234,7 +234,7 @@ def thread_pool_with_cancelled_futures():
     begun, go = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(blocks, begun, go)
-        assert begun.wait(20)  # or the shutdown would cancel it too
+        assert begun.wait(60)  # or the shutdown would cancel it too
         waiting = [pool.submit(cancelled) for _ in range(3)]
         assert waiting[0].cancel()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -244,7 +244,7 @@ def thread_pool_with_cancelled_futures():
 
 def blocks(begun, go):
     begun.set()
-    assert go.wait(20)
+    assert go.wait(60)
 
 
 def cancelled():
@@ -257,7 +257,7 @@ def multiprocessing_thread_pool_made_before():
     assert list(early_thread_pool.imap(mapped, items())) == [9]
     answers = threading.Semaphore(0)
     early_thread_pool.apply_async(mapped, (4,), callback=lambda value: answered(answers))
-    assert answers.acquire(timeout=20)
+    assert answers.acquire(timeout=60)
 
 
 def mapped(number):
@@ -381,10 +381,10 @@ class SubProcess(FORK.Process):
 def multiprocessing_pool_made_inside():
     said = threading.Semaphore(0)
     with FORK.Pool(2, initializer=process_pool_begins) as pool:
-        assert pool.map(squared, range(20)) == [number * number for number in range(20)]
+        assert pool.map(squared, range(60)) == [number * number for number in range(60)]
         assert sorted(pool.imap_unordered(squared, generated())) == [4, 9]
-        assert pool.apply_async(squared, (4,), callback=lambda value: told(said)).get(20) == 16
-        assert said.acquire(timeout=20)
+        assert pool.apply_async(squared, (4,), callback=lambda value: told(said)).get(60) == 16
+        assert said.acquire(timeout=60)
 
 
 def process_pool_begins():
@@ -429,7 +429,7 @@ def process_pool_executor_made_inside():
         assert list(pool.map(cubed, [2, 3])) == [8, 27]
         said = threading.Semaphore(0)
         pool.submit(cubed, 4).add_done_callback(lambda future: executor_tells(future, said))
-        assert said.acquire(timeout=20)
+        assert said.acquire(timeout=60)
 
 
 def executor_begins():
@@ -512,7 +512,7 @@ def child_that_is_terminated():
     with subprocess.Popen([sys.executable, OFFSPRING, "terminated"], stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"ready\n"
         child.terminate()
-        assert child.wait(20) == -signal.SIGTERM
+        assert child.wait(60) == -signal.SIGTERM
 
 
 @case(child="threads in_thread")
@@ -543,7 +543,7 @@ def strangers():
     calls.append(use("processes", lambda: FORK.Pool(1)).apply_async(stranger))
     calls.append(use("executor", lambda: ProcessPoolExecutor(1, mp_context=FORK)).submit(stranger))
     for call in calls:
-        assert (call.get(20) if hasattr(call, "get") else call.result(20)) == 14
+        assert (call.get(60) if hasattr(call, "get") else call.result(60)) == 14
 
 
 def stranger():
