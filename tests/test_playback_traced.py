@@ -157,6 +157,15 @@ def test_what_a_job_does_is_in_the_data(tmp_path: Path, shop: Shop) -> None:
     assert {text[line - 1].strip() for line in of_job} >= {"time.sleep(0.3)", '_redis().set(f"shipped:{order}", 1)'}
 
 
+def test_jobs_of_a_worker_that_does_not_trace_are_named(tmp_path: Path, redis_url: str) -> None:
+    write_profile(tmp_path, "dark", _order("ship"))
+    with _shop(tmp_path, f"{redis_url.rpartition('/')[0]}/13", worker=True, RQ_JOB_CLASS="rq.job.Job") as shop:
+        result = _play(tmp_path, shop, "dark")
+    assert result.exit_code == 0, result.stderr
+    assert "dark: passed, 1 request answered as recorded, 1 job, " in result.stderr
+    assert "\n  1 job ran without its trace: start the RQ worker with ENABLE_PROFILE_COVERAGE=1 and " in result.stderr
+
+
 def test_a_difference_that_no_job_explains_is_not_waited_for(tmp_path: Path, shop: Shop) -> None:
     write_profile(tmp_path, "differs", _order("ship"), entry(path="/no"))
     started = time.monotonic()

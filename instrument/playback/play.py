@@ -54,6 +54,7 @@ def play_profiles(options: PlayOptions, say: Callable[[str], None]) -> None:
                 if target:
                     outcome = play_traced(profile, target, tick)
                     problems, line = outcome.record.problems, _traced_line(profile, outcome)
+                    line += _untraced_note(outcome)
                 else:
                     sent = _play_untraced(profile, base_url, options, tick)
                     problems, line = sent.problems, _line(profile, sent.runs, sent.problems)
@@ -134,6 +135,17 @@ def _traced_line(profile: Profile, outcome: Outcome) -> str:
     if done and done.path:
         line += f", {counted(done.files, 'file')}, {counted(done.lines, 'line')} → {done.path}"
     return line
+
+
+def _untraced_note(outcome: Outcome) -> str:
+    """Return a line about jobs that have run without a traced attempt: what they ran would look like a gap."""
+    count = sum(job.status in ("finished", "failed") and not job.attempts for job in outcome.record.jobs)
+    if not count:
+        return ""
+    return (
+        f"\n  {counted(count, 'job')} ran without its trace: start the RQ worker with ENABLE_PROFILE_COVERAGE=1 and "
+        "RQ_JOB_CLASS=instrument.rq.TracedJob, and set Queue.job_class = TracedJob in the app"
+    )
 
 
 @contextlib.contextmanager
