@@ -14,6 +14,7 @@ from sitegen.workflows import as_text
 MAX_BYTES = 1024 * 1024 - 4096  # GitHub shows no summary of 1 MiB or more
 MAX_ROWS = 300
 MAX_NAMES = 200
+MAX_TEXT = 200  # characters of one name or sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,21 @@ def summary(night: Night) -> str:
     return _bounded("\n".join(parts) + "\n")
 
 
+def _text(text: str) -> str:
+    """Return a value as text, shortened so that no single one can push the others out of the summary."""
+    return as_text(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…")
+
+
 def _trouble(night: Night) -> list[str]:
     lines = [
-        f"- `{decision.slug}` {decision.state}: {as_text(decision.why)}"
-        + (f" (since {as_text(decision.since)})" if decision.since else "")
+        f"- `{decision.slug}` {decision.state}: {_text(decision.why)}"
+        + (f" (since {_text(decision.since)})" if decision.since else "")
         for decision in night.decisions
         if decision.wrong
     ]
     lines += [f"- `{decision.slug}` is flaky: it passed after {counted(_attempts(decision), 'attempt')}"
               for decision in night.decisions if decision.state == "flaky"]  # fmt: skip
-    lines += [f"- left out: {as_text(sentence)}" for sentence in night.record["left_out"]]
+    lines += [f"- left out: {_text(sentence)}" for sentence in night.record["left_out"]]
     return ["### Read with care\n", *_some(lines, MAX_ROWS), ""] if lines else []
 
 
@@ -89,16 +95,16 @@ def _changes(night: Night) -> list[str]:
     if night.before is None:
         return ["There is no earlier night to compare with.\n"]
     gone = f" {counted(night.gone, 'covered symbol')} left the source." if night.gone else ""
-    lines = [f"### Since {as_text(night.before)}\n", f"{len(night.lost):,} lost, {len(night.gained):,} gained.{gone}\n"]
+    lines = [f"### Since {_text(night.before)}\n", f"{len(night.lost):,} lost, {len(night.gained):,} gained.{gone}\n"]
     for title, names in (("Lost", night.lost), ("Gained", night.gained)):
         if names:
             lines += [f"<details><summary>{title}: {len(names):,}</summary>\n"]
-            lines += [*_some([f"- {as_text(name)}" for name in names], MAX_NAMES), "\n</details>\n"]
+            lines += [*_some([f"- {_text(name)}" for name in names], MAX_NAMES), "\n</details>\n"]
     return lines
 
 
 def _gaps(night: Night) -> list[str]:
-    rows = [f"| {as_text(name)} | {statements:,} |" for name, statements in night.largest_gaps]
+    rows = [f"| {_text(name)} | {statements:,} |" for name, statements in night.largest_gaps]
     return ["| largest gaps | statements |", "| --- | --: |", *rows, ""] if rows else []
 
 
@@ -113,7 +119,7 @@ def _sizes(night: Night) -> list[str]:
     if bundled.too_large:
         lines += ["", f"**The bundle is over its budget of {BUDGET / 1e6:.0f} MB.**"]
     lines += ["", "| largest parts of the bundle | MB |", "| --- | --: |"]
-    return [*lines, *(f"| {as_text(name)} | {size / 1e6:.2f} |" for size, name in bundled.parts[:10])]
+    return [*lines, *(f"| {_text(name)} | {size / 1e6:.2f} |" for size, name in bundled.parts[:10])]
 
 
 def _some(lines: Sequence[str], most: int, edge: str = "") -> list[str]:

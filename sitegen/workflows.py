@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -179,6 +180,7 @@ def profile_table(nights: Nights) -> str:
 
 
 def as_text(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    text = " ".join(text.split())
-    return text.translate({ord(mark): f"&#{ord(mark)};" if mark in "<>|&" else f"\\{mark}" for mark in "\\`*_[]<>|&"})
+    """Return text that GitHub's Markdown shows as it is, on one line: no markup, no formula, no address made a link."""
+    marks = {ord(mark): f"&#{ord(mark)};" if mark in "<>|&" else f"\\{mark}" for mark in "\\`*_[]<>|&~$"}
+    text = " ".join(text.split()).translate(marks)
+    return re.sub(r"(?<=:)/(?=/)|(?<=[Ww]{3})\.", lambda match: f"&#{ord(match[0])};", text)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import stat
 import struct
 import subprocess
@@ -19,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from instrument.errors import CovatlasError, Finding
-from sitegen.collect_bundle import BUDGET, NAME, read_last, write_bundle
+from sitegen.collect_bundle import BUDGET, NAME, Bundled, read_last, write_bundle
 from sitegen.collect_read import read_arrivals
-from sitegen.collect_report import MAX_BYTES, _bounded
+from sitegen.collect_report import MAX_BYTES, Night, _bounded, summary
+from sitegen.collect_state import Decision
 from sitegen.nights import read_nights
 from tests.night_support import DRIVERS, FIRST_NIGHT, Project, project
 
@@ -439,6 +441,28 @@ def test_a_night_of_nothing_is_an_error_and_leaves_the_site(tmp_path: Path) -> N
     with pytest.raises(CovatlasError, match="no profile data") as error:
         made.collect()
     assert error.value.exit_code == 2 and not (tmp_path / "site").exists()
+
+
+HOSTILE = "</details> # h | <img src=x> [l](http://e) `c` ~~s~~ https://evil.example www.evil.example $a$ &amp; é\n"
+
+
+@pytest.mark.parametrize("length", [1, 5000])
+def test_twenty_thousand_hostile_names_leave_room_for_the_rest(length: int) -> None:
+    names = tuple(f"{HOSTILE * (length if number < 300 else 1)}{number}" for number in range(20_000))
+    decisions = tuple(
+        Decision(f"p-{number}", "light", "carried", HOSTILE * length, None, 1, "2026-03-01") for number in range(1000)
+    )
+    record = {"partial": True, "due": "nightly", "collected": "2026-03-01T03:00:00Z", "covered": names,
+              "symbols": 20_000, "left_out": (HOSTILE * length,) * 1000,
+              "profiles": {decision.slug: {"symbols": 1} for decision in decisions}}  # fmt: skip
+    parts = tuple((1, name) for name in names)
+    gaps = tuple((name, 1) for name in names[:10])
+    text = summary(Night(record, decisions, "2026-02-28", names, 3, names, (1, 2), gaps, 1, 1, 1, 1,
+                         Bundled(Path("b.zip"), 10, parts)))  # fmt: skip
+    assert len(text.encode()) < 1024 * 1024 // 2 and "left out.\n" not in text[-200:]
+    assert "20,000 lost, 20,000 gained. 3 covered symbols left the source." in text and "its budget of 250 MB" in text
+    assert text.count("<details>") == text.count("</details>") == 2  # none of theirs
+    assert not re.search(r"<img|://|www\.|(?<!\\)[$~`\[](?!p-)|&amp;", re.sub(r"`p-\d+`", "", text))
 
 
 def test_the_summary_stays_below_what_github_shows() -> None:
