@@ -212,14 +212,20 @@ def matrix_artifact(matrix: Matrix, profiles: tuple[ProfileHead, ...]) -> Artifa
 
 def matrix_csv_artifact(matrix: Matrix) -> Artifact:
     """Return `data/matrix.csv`: a row per symbol, a column per profile, each cell a certainty, empty for none."""
-    columns: list[dict[int, str]] = []
-    for covered, uncertain in zip(matrix.covered, matrix.uncertain, strict=True):
-        columns.append({**dict.fromkeys(covered, "body"), **dict(uncertain)})
+    cells: list[list[tuple[int, str]]] = [[] for _ in matrix.symbols]
+    for column, (covered, uncertain) in enumerate(zip(matrix.covered, matrix.uncertain, strict=True), 1):
+        for index in covered:
+            cells[index].append((column, "body"))
+        for index, certainty in uncertain:
+            cells[index].append((column, certainty))
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("symbol", *matrix.profiles))
-    for index, symbol in enumerate(matrix.symbols):
-        rows.writerow((symbol, *(column.get(index, "") for column in columns)))
+    for symbol, own in zip(matrix.symbols, cells, strict=True):
+        row = [symbol, *("",) * len(matrix.profiles)]
+        for column, certainty in own:
+            row[column] = certainty
+        rows.writerow(row)
     return Artifact("data/matrix.csv", text.getvalue().encode())
 
 

@@ -16,14 +16,17 @@ from sitegen.store import DiskStore, Store
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FEWEST = 24  # items that are worth a process
+FEWEST = 24
 _work: tuple[Callable[[Any], Any], Sequence[Any]] | None = None  # what a forked process inherits
 
 
-def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    """Yield `task(item)` for each item, in order, by up to `jobs` processes (0: one per core)."""
+def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int, fewest: int = FEWEST) -> Iterator[Result]:
+    """Yield `task(item)` for each item, in order, by up to `jobs` processes (0: one per core).
+
+    `fewest` items are worth a process.
+    """
     global _work
-    jobs = min(jobs or _cores(), len(items) // FEWEST)
+    jobs = min(jobs or _cores(), len(items) // fewest)
     # A fork takes only the calling thread along: another's lock would stay locked for ever (mkdocs serve has threads).
     if jobs < 2 or threading.active_count() > 1 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(task, items)
@@ -39,7 +42,9 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
         _work = None
 
 
-def spread_stages(task: Callable[[Item], Result], items: Sequence[Item], store: Store, jobs: int) -> list[Result]:
+def spread_stages(
+    task: Callable[[Item], Result], items: Sequence[Item], store: Store, jobs: int, fewest: int = FEWEST
+) -> list[Result]:
     """Return `task(item)` for each item; what the processes write down in a disk store's index is taken over."""
     if not isinstance(store, DiskStore):
         return [task(item) for item in items]
@@ -50,7 +55,7 @@ def spread_stages(task: Callable[[Item], Result], items: Sequence[Item], store: 
         return task(item), None if os.getpid() == here else store.index.drain()
 
     made = []
-    for result, drained in spread(through, items, jobs):
+    for result, drained in spread(through, items, jobs, fewest):
         if drained is not None:
             store.index.adopt(drained)
         made.append(result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sitegen.address import module_data_path, symbol_path
 from sitegen.attribution import RawLines, attribute, called_lines, strangers
 from sitegen.fingerprint import Known
 from sitegen.inventory import join_inventory, read_inventory
@@ -20,6 +21,7 @@ from sitegen.model import (
     Previous,
     ProfileData,
     ProfileHead,
+    ProfileInput,
     SiteConfig,
     Snapshot,
     SourceText,
@@ -70,7 +72,7 @@ def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
     sources = {source.path: Known(source.data) for source in snapshot.sources}
     inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store, jobs), store)
-    profiles = _profiles(snapshot, store)
+    profiles = _profiles(snapshot, store, jobs)
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
     steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
     for slug, profile in profiles.items():
@@ -135,8 +137,13 @@ def _inventories(
     def known(source: SourceText) -> bool:
         return store.look(read_inventory, source.path, source.module, data[source.path], exclude) is not None
 
+    def named(source: SourceText) -> str:
+        file = read(source)
+        store.call(symbol_paths, file)
+        return store.call(names_only, file).digest
+
     todo = [] if isinstance(store, NullStore) else [source for source in sources if not known(source)]
-    spread_stages(lambda source: store.call(names_only, read(source)).digest, todo, store, jobs)
+    spread_stages(named, todo, store, jobs)
     return {source.path: read(source) for source in sorted(sources, key=lambda source: source.path)}
 
 
@@ -154,6 +161,12 @@ def names_only(file: FileInventory) -> FileInventory:
     """Return the inventory with the names of its symbols and nothing else: what joining depends on."""
     symbols = tuple(Symbol(s.id, "", "module", s.parent, 0, 0, "", (), False, 0, 0) for s in file.symbols)
     return FileInventory(file.path, file.module, "", 0, 0, (), symbols)
+
+
+def symbol_paths(file: FileInventory) -> tuple[str, ...]:
+    """Return the paths of a file's own pages and of their twin."""
+    pages = (symbol_path(symbol.id, symbol.kind) for symbol in file.symbols)
+    return (*pages, module_data_path(file.symbols[0].id))
 
 
 def new_names(bare: tuple[FileInventory, ...]) -> tuple[tuple[str, Names], ...]:
@@ -176,13 +189,20 @@ def with_names(file: FileInventory, names: Names) -> FileInventory:
 # ── profiles ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _profiles(snapshot: Snapshot, store: Store) -> dict[str, Known[ProfileData]]:
+def _profiles(snapshot: Snapshot, store: Store, jobs: int) -> dict[str, Known[ProfileData]]:
     # Paths only: were the bytes among the arguments, one changed file would read every profile again.
     tree = Known(tuple(sorted((source.path, source.absolute) for source in snapshot.sources)))
-    return {
-        profile.slug: store.call(read_profile, profile, tree)
-        for profile in sorted(snapshot.profiles, key=lambda profile: profile.slug)
-    }
+    given = sorted(snapshot.profiles, key=lambda profile: profile.slug)
+
+    def read(profile: ProfileInput) -> str:
+        known = store.call(read_profile, profile, tree)
+        for stage in (read_steps, lines_of_profile, head_of_profile):
+            store.call(stage, known)
+        return known.digest
+
+    todo = [profile for profile in given if store.look(read_profile, profile, tree) is None]
+    spread_stages(read, [] if isinstance(store, NullStore) else todo, store, jobs, fewest=4)
+    return {profile.slug: store.call(read_profile, profile, tree) for profile in given}
 
 
 def head_of_profile(profile: ProfileData) -> ProfileHead:
