@@ -15,6 +15,10 @@ from instrument.errors import CovatlasError
 # What of the working directory's repository is needed to reach its remote, as actions/checkout leaves it there.
 _ACCESS = re.compile(r"(http|credential|url|core\.sshcommand|ssh)(\.|$)", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_BEFORE = re.compile(r"remote: ?|!\t[^\t]*\t")  # what git puts before the words of others, and of its own verdict
+_NOISE = (
+    "hint:", "warning:", "To ", "Done", "error: failed to push some refs", "Please make sure", "and the repository",
+)  # fmt: skip
 _IDENTITY = {"GIT_AUTHOR_NAME": "Covatlas", "GIT_AUTHOR_EMAIL": "covatlas@users.noreply.github.com",
              "GIT_COMMITTER_NAME": "Covatlas", "GIT_COMMITTER_EMAIL": "covatlas@users.noreply.github.com"}  # fmt: skip
 
@@ -31,10 +35,10 @@ class Git:
         self._env = {**_clean(), **_IDENTITY, **access, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
     def run(self, *arguments: str) -> bytes:
-        """Return what a command writes; raise GitError with the end of what it says where it fails."""
+        """Return what a command writes; raise GitError with what it says where it fails."""
         done = self.ask(*arguments)
         if done.returncode:
-            raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {last_words(done.stderr)}")
+            raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {reason(done.stderr)}")
         return done.stdout
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -59,7 +63,7 @@ class Git:
                     process.stdin.close()
             if process.returncode:
                 errors.seek(0)
-                raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {last_words(errors.read())}")
+                raise GitError(f"git {arguments[0]} failed for {masked(self.url)}: {reason(errors.read())}")
 
     def line(self, *arguments: str) -> str:
         """Return the one line that a command writes."""
@@ -82,7 +86,7 @@ def _format(git: Git) -> list[str]:
     """Return the option for the remote's object format, which its tips show."""
     found = subprocess.run(["git", "ls-remote", "--quiet", git.url], capture_output=True, env=git._env, check=False)
     if found.returncode:
-        raise GitError(f"the remote {masked(git.url)} cannot be reached: {last_words(found.stderr)}")
+        raise GitError(f"the remote {masked(git.url)} cannot be reached: {reason(found.stderr)}")
     tip = found.stdout.split(b"\t")[0]
     return ["--object-format=sha256"] if len(tip) == 64 else []
 
@@ -92,11 +96,11 @@ def masked(text: str) -> str:
     return _SECRET.sub("***", text)
 
 
-def last_words(stderr: bytes) -> str:
-    """Return the sentences of git that say what went wrong, without secrets."""
-    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!"))] or lines
-    return masked(" ".join(told[-3:]))[:500] or "it says nothing"
+def reason(output: bytes) -> str:
+    """Return the sentences of git, of ssh or of the remote's hooks that say what went wrong, without secrets."""
+    lines = [_BEFORE.sub("", line).strip() for line in output.decode("utf-8", "replace").splitlines()]
+    told = list(dict.fromkeys(line for line in lines if line and not line.startswith(_NOISE)))
+    return masked(" ".join(told[:3]))[:500] or "it says nothing"
 
 
 def _url(remote: str) -> str:

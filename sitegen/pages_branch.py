@@ -11,7 +11,7 @@ from pathlib import Path
 
 from instrument.errors import CovatlasError, counted
 from sitegen.generate import Say
-from sitegen.git import Git, GitError, last_words, scratch
+from sitegen.git import Git, GitError, reason, scratch
 from sitegen.nights_table import is_branch
 from sitegen.publish import JOURNAL, TOKEN, manifest_digest, read_token
 
@@ -23,6 +23,7 @@ KEEP = 30
 NO_JEKYLL = ".nojekyll"
 # A commit and its trees, without the bytes of the files: most of them are the ones that we have.
 _SHALLOW = ("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", "origin")
+_BETWEEN = (b"stale info", b"fetch first", b"cannot lock ref", b"reference already")
 _TRAILER = re.compile(r"^Covatlas-(Site|Depth|Base): ([0-9a-f]+)$", re.MULTILINE)
 
 
@@ -235,14 +236,23 @@ def _push(git: Git, options: PublishOptions, tip: _Tip | None, ids: Mapping[str,
     done = git.ask("push", "--quiet", "--porcelain", f"--force-with-lease=refs/heads/{options.branch}:{expected}",
                    "origin", f"{commit}:refs/heads/{options.branch}")  # fmt: skip
     if done.returncode:
-        words = done.stdout + done.stderr
-        if any(sign in words for sign in (b"stale info", b"fetch first", b"cannot lock ref", b"reference already")):
-            raise GitError(f"somebody pushed to {options.branch} meanwhile; nothing was changed, publish again")
-        raise GitError(f"the push to {options.branch} was refused: {last_words(words)}")
+        raise _refusal(options.branch, done.stdout + done.stderr, cut)
     say(f"Pushed {commit[:12]} to {options.branch}: {pushed}")
     if cut:
         say(f"the branch had {counted(tip.depth if tip else 0, 'commit')} of ours; its history starts anew")
     return Pushed(pushed.added, pushed.changed, pushed.deleted, pushed.bytes, commit, cut)
+
+
+def _refusal(branch: str, words: bytes, cut: bool) -> GitError:
+    """Return why a push was refused, and what to do about it."""
+    said = reason(words)
+    if (
+        any(sign in words for sign in _BETWEEN) and b"; cannot create" not in words
+    ):  # a branch of such a name is in the way
+        return GitError(f"somebody pushed to {branch} meanwhile; nothing was changed, publish again")
+    if cut and (b"non-fast-forward" in words or b"force-push" in words):
+        return GitError(f"the remote takes no shortened history of {branch} ({said}); allow it, or raise --keep")
+    return GitError(f"the push to {branch} was refused: {said}; allow it there, or choose another --pages-branch")
 
 
 def _stream(site_dir: Path, message: str, parent: str | None, tree: str | None, pushed: Pushed) -> Iterator[bytes]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,6 +250,74 @@ def test_remotes_that_are_none(place: Place) -> None:
         place.publish(remote="--upload-pack=touch hacked")
     with pytest.raises(CovatlasError, match="is no name of a branch"):
         place.publish(branch="../main")
+
+
+def refuse(place: Place, hook: str, *words: str) -> None:
+    """Let a hook of the remote refuse every push with some lines."""
+    path = place.remote / "hooks" / hook
+    path.write_text("#!/bin/sh\n" + "".join(f"echo '{line}' >&2\n" for line in words) + "exit 1\n")
+    path.chmod(0o755)
+
+
+def test_a_hook_that_refuses_is_quoted_from_its_beginning(place: Place) -> None:
+    place.publish()
+    tip = place.tip
+    place.write({"index.html": "other"})
+    refuse(place, "pre-receive", "error: GH006: Protected branch update failed", "", "one", "two", "three", "four")
+    with pytest.raises(CovatlasError) as error:
+        place.publish()
+    sentence = str(error.value)
+    assert sentence.startswith(
+        "the push to gh-pages was refused: [remote rejected] (pre-receive hook declined) error: GH0"
+    )
+    assert sentence.endswith("choose another --pages-branch") and "\n" not in sentence and "four" not in sentence
+    assert place.tip == tip
+
+
+def test_a_remote_that_takes_no_shortened_history_is_named(place: Place) -> None:
+    place.publish()
+    tip = place.tip
+    git(place.remote, "config", "receive.denyNonFastForwards", "true")
+    place.write({"index.html": "other"})
+    with pytest.raises(CovatlasError, match=r"takes no shortened history of gh-pages .* raise --keep$"):
+        place.publish(keep=1)
+    assert place.tip == tip
+    assert place.publish(keep=2).commit == place.tip
+
+
+def test_a_branch_in_the_way_of_ours_is_nobody_who_came_between(place: Place) -> None:
+    place.publish(branch="site")
+    with pytest.raises(CovatlasError, match="'refs/heads/site' exists"):
+        place.publish(branch="site/pages")
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Ask for a password that nobody has."""
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *given: object) -> None:
+        """Say nothing."""
+
+
+def test_a_remote_that_does_not_let_us_in_says_why(place: Place) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(
+            CovatlasError, match=r"http://\*\*\*@127.* cannot be reached: .*Authentication failed"
+        ) as error:
+            place.publish(remote=f"http://user:secret@127.0.0.1:{server.server_port}/o/r.git")
+        server.shutdown()
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
+    if not shutil.which("ssh"):
+        return
+    with socket.socket() as closed:  # bound and not listening: nobody answers there
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(CovatlasError, match="Connection refused"):
+            place.publish(remote=f"ssh://git@127.0.0.1:{closed.getsockname()[1]}/o/r.git")
 
 
 def test_no_secret_is_said() -> None:
