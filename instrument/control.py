@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import os
 import socket
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
@@ -94,6 +97,21 @@ def match() -> tuple[Response, int] | Response:
     if not isinstance(asked, list):
         return jsonify(error='post {"requests": [{"method": …, "path": …}, …]}'), 400
     return jsonify(routes=[_rule(item) for item in asked])
+
+
+@blueprint.post("/digests")
+def digests() -> tuple[Response, int] | Response:
+    """Answer the sha256 of each posted source file that is traced and can be read: the source that runs here."""
+    runtime = ensure()
+    asked = (request.get_json(silent=True) or {}).get("files")
+    if not isinstance(asked, list):
+        return jsonify(error='post {"files": [path, …]}'), 400
+    found = {}
+    for path in asked if runtime else ():
+        with contextlib.suppress(OSError, ValueError, TypeError):  # gone, or no path at all
+            if runtime.scope.holds(path):
+                found[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return jsonify(digests=found)
 
 
 @blueprint.post("/flush")

@@ -43,7 +43,7 @@ class Runtime:
         self.problem: str | None = None
         self._stopping = threading.RLock()
         self._jobs_loaded = 0
-        scope = Scope(settings.config)
+        self.scope = scope = Scope(settings.config)
         scope.refuse_inside(settings.coverage_dir)
         settings.coverage_dir.mkdir(parents=True, exist_ok=True)
         if not os.access(settings.coverage_dir, os.W_OK):

@@ -50,8 +50,7 @@ class Scope:
 
     def refuse_inside(self, coverage_dir: Path) -> None:
         """Raise CovatlasError if raw data would be written into a traced package."""
-        roots = [*self.directories, *(Path(path) for path in self._package_dirs())]
-        for root in roots:
+        for root in self._roots():
             if coverage_dir.resolve().is_relative_to(root.resolve()):
                 raise CovatlasError(
                     f"PROFILE_COVERAGE_DIR={str(coverage_dir)!r} lies inside the traced source {str(root)!r}; "
@@ -83,6 +82,15 @@ class Scope:
                 return child.config.serialize()
 
         return fill
+
+    def holds(self, filename: str) -> bool:
+        """Return whether a source file belongs to what is traced, without a frame that runs it."""
+        path = Path(filename).resolve()
+        inside = any(path.is_relative_to(root.resolve()) for root in self._roots())
+        return path.suffix == ".py" and (inside or self(str(path), None) is not None)
+
+    def _roots(self) -> list[Path]:
+        return [*self.directories, *(Path(path) for path in self._package_dirs())]
 
     def _package_dirs(self) -> list[str]:
         from importlib.util import find_spec

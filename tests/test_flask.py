@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -108,6 +110,15 @@ def test_a_bad_request_id_is_replaced(serve) -> None:
     server.get("/plain/3", X_Profile_Trace="alps", X_Profile_Request="a/b c")
     (context,) = server.contexts("alps")
     assert context.startswith("profile:alps:") and "/" not in context and " " not in context
+
+
+def test_digests_of_traced_source_only(serve) -> None:
+    server = serve()
+    url, app = server.base + "/__covatlas__/digests", str(ROOT / "tests" / "exact" / "app.py")
+    asked = [app, __file__, str(ROOT / "README.md"), "/no/such.py", "\0.py", 3, [app]]
+    answer = requests.post(url, json={"files": asked}, timeout=60).json()
+    assert answer == {"digests": {app: hashlib.sha256(Path(app).read_bytes()).hexdigest()}}
+    assert requests.post(url, json=[], timeout=60).status_code == 400
 
 
 def test_routes_and_match(serve) -> None:

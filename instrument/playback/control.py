@@ -106,6 +106,14 @@ class Control:
             raise self._unreadable("/match")
         return rules
 
+    def digests(self, files: Sequence[str]) -> dict[str, str]:
+        """Return the sha256 of those source files that the app can read, as they are where it runs."""
+        value = self._ask("POST", "/digests", json={"files": list(files)})
+        try:
+            return {name: str(value["digests"][name]) for name in files if name in value["digests"]}
+        except (KeyError, TypeError):
+            raise self._unreadable("/digests") from None
+
     def flush(self) -> None:
         """Have the app write its finished traces as shards."""
         self._ask("POST", "/flush")

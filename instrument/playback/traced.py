@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
+import socket
 import string
 import time
 from collections.abc import Callable
@@ -115,7 +117,7 @@ def _played(
     combined = _combined(target, profile.slug, record.attempt, problems)
     if combined and not combined.lines:
         problems.append(_no_lines(target, wait.refused))
-    return replace(record, problems=tuple(problems), sources=_sources(combined)), combined
+    return replace(record, problems=tuple(problems), sources=_sources(combined, target)), combined
 
 
 def _send(profile: Profile, target: Target, attempt: str, wait: _Wait, tick: Callable[[], None]) -> Sent:
@@ -224,17 +226,19 @@ def _no_lines(target: Target, refused: int) -> str:
     )
 
 
-def _sources(combined: Combined | None) -> dict[str, str]:
-    """Return the sha256 of each measured source file that can be read on this machine."""
+def _sources(combined: Combined | None, target: Target) -> dict[str, str]:
+    """Return the sha256 of each measured source file that can be read where the app runs."""
     if combined is None or combined.path is None:
         return {}
     data = CoverageData(basename=str(combined.path))
     data.read()
-    digests = {}
-    for name in sorted(data.measured_files()):
-        try:
-            digests[name] = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        except OSError:
-            continue  # the app runs elsewhere, in a container perhaps
+    names = sorted(data.measured_files())
     data.close()
+    if target.server.host != socket.gethostname():  # in a container perhaps: only the app itself can read its files
+        with contextlib.suppress(ControlError):
+            return target.control.digests(names)
+    digests = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            digests[name] = hashlib.sha256(Path(name).read_bytes()).hexdigest()
     return digests
