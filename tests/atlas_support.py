@@ -294,7 +294,7 @@ def run_coverage(root: Path, *args: str) -> None:
     for name in [name for name in environment if name.startswith(("COVERAGE", "COV_"))]:
         del environment[name]
     command = [sys.executable, "-m", "coverage", *args]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -32,6 +32,7 @@ from sitegen.plugin import CovatlasPlugin
 from sitegen.publish import TOKEN
 from sitegen.site import BuildReport, build_site
 from sitegen.store import toolchain
+from tests.process_support import fast_folder
 
 TEMPLATES = Path(snapshots.__file__).parent / "templates"
 NAMES = ("a", "b", "deep/d", "a/__init__", "__init__")  # two have the ids of the first
@@ -51,7 +52,6 @@ DOCS = {  # what mkdocs.yml says → its folder, its pages, and more of it
 }
 TOOLCHAIN = toolchain()  # once: others may be editing the code of this checkout
 FOREIGN = "theirs.txt"
-MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
 
 def tree(site: Path) -> dict[str, str]:
@@ -147,7 +147,7 @@ class Edits(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp(prefix="covatlas-edits-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+        self.root = Path(tempfile.mkdtemp(prefix="covatlas-edits-", dir=fast_folder()))
         self.before = os.getcwd()
         self.commit = "c0ffee"
         self.uncounted = True  # the edit may render pages whose bytes stay: the first build, a lost cache, a template

@@ -176,7 +176,7 @@ def test_threads_do_not_see_each_other(engine: Engine, code: dict) -> None:
 
     def work(n: int) -> None:
         for _ in range(200):
-            barrier.wait(10)
+            barrier.wait(60)
             if n == 3:
                 code["first"](0)
                 code["first"](1)

@@ -159,11 +159,11 @@ class User:
 
     def form(self, path: str, **fields: str) -> requests.Response:
         """Load a form, fill it in and send it."""
-        found = TOKEN.findall(self.http.get(self.base_url + path, timeout=30).text)
-        return self.http.post(self.base_url + path, data={"csrf_token": found[-1], **fields}, timeout=30)
+        found = TOKEN.findall(self.http.get(self.base_url + path, timeout=60).text)
+        return self.http.post(self.base_url + path, data={"csrf_token": found[-1], **fields}, timeout=60)
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
-        return self.http.request(method, self.base_url + path, json=body, timeout=30)
+        return self.http.request(method, self.base_url + path, json=body, timeout=60)
 
     def create_run(self) -> str:
         """Create a run and return its id."""
@@ -185,7 +185,7 @@ def user(app: Stack) -> User:
 def wait_for_end_of_jobs(app: Stack, job_id: str) -> tuple[Queue, Job]:
     """Return the queue and a job as they are when the worker has nothing left to do."""
     queue = Queue("watershed", connection=Redis.from_url(app.redis_url))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     job = Job.fetch(job_id, connection=queue.connection)
     while job.get_status(refresh=True) not in ("finished", "failed") or len(queue) or len(queue.started_job_registry):
         assert time.monotonic() < deadline, app.tail("worker-1")
@@ -280,8 +280,8 @@ def test_bad_input_is_answered(user: User, method: str, path: str, body: Any, st
 
 
 def test_forms_need_the_token_and_the_api_a_user(app: Stack, user: User) -> None:
-    assert user.http.post(f"{app.base_url}/runs/new", data={"csrf_token": "stale"}, timeout=30).status_code == 400
-    assert requests.post(f"{app.base_url}/login", data={"csrf_token": "", "name": "eve"}, timeout=30).status_code == 400
-    assert requests.post(f"{app.base_url}/api/calibration", json={}, timeout=30).status_code == 401
+    assert user.http.post(f"{app.base_url}/runs/new", data={"csrf_token": "stale"}, timeout=60).status_code == 400
+    assert requests.post(f"{app.base_url}/login", data={"csrf_token": "", "name": "eve"}, timeout=60).status_code == 400
+    assert requests.post(f"{app.base_url}/api/calibration", json={}, timeout=60).status_code == 401
     stranger = User(app.base_url, "berta")
     assert stranger.call("GET", f"/runs/{user.create_run()}").status_code == 404

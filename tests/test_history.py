@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from sitegen import history
 from sitegen.address import symbol_path
@@ -178,7 +179,7 @@ def test_four_nights_on_the_page(tmp_path: Path, browser: Browser) -> None:
         select.select_option(label="2026-03-02 02:30")
         page.get_by_text("0 lost, 3 gained").wait_for()
         gained.get_by_role("link", name="pkg.shop.pay").click()
-        assert page.locator("h1").inner_text().endswith("pay")
+        expect(page.locator("h1")).to_have_text(re.compile("pay$"))
         page.close()
         server.shutdown()
     assert not failed

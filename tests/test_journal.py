@@ -113,7 +113,7 @@ def test_recovery_is_done_once_by_two_at_a_time(tmp_path: Path) -> None:
     mine.roll()
     code = "import sys; from pathlib import Path; from instrument.shards import recover; recover(Path(sys.argv[1]))"
     both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
-    assert [process.wait(30) for process in both] == [0, 0]
+    assert [process.wait(60) for process in both] == [0, 0]
     assert len(shards.shard_files(tmp_path, "alps")) == 1
     assert shards.combine(tmp_path, "alps").lines == 50
 

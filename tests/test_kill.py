@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sitegen.publish import JOURNAL, TOKEN, read_token
 from tests.atlas_support import record, write
-from tests.process_support import ROOT, tree
+from tests.process_support import ROOT, fast_folder, tree
 
 POINTS = 200 if os.environ.get("COVATLAS_WHOLE") == "1" else 50
 MODULES = 48  # enough for two processes
@@ -107,8 +108,7 @@ class Builds:
 
 @pytest.fixture(scope="module")
 def builds() -> Iterator[Builds]:
-    memory = Path("/dev/shm")  # a file system in memory, where there is one: each point copies a site and a cache
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:  # each point copies a site and a cache
         made = Builds(Path(folder))
         yield made
         made.close()
@@ -124,10 +124,8 @@ def _kill(builds: Builds, delay: float, begin: Callable[[], bool], group: bool =
     while not begin() and Path(f"/proc/{pid}").exists():  # it may publish while nobody looks
         time.sleep(0.0003)
     time.sleep(delay)
-    try:
+    with suppress(ProcessLookupError):
         (os.killpg if group else os.kill)(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return builds.wait() == signal.SIGKILL
 
 
@@ -148,11 +146,12 @@ def test_after_kills_at_random_points_the_next_build_is_a_clean_one(
 ) -> None:
     rng = random.Random(POINTS)
     builds.reset()
-    begin = time.monotonic()
     assert builds.run() == 0 and tree(builds.root / "site") == builds.trees[2]  # the source is of the second
-    whole = min(2.0, time.monotonic() - begin)
+    whole = 2.0  # seconds of a build, the shortest so far: a busy machine makes some of them last longer
     killed = torn = done = 0
-    for point in range(POINTS):
+    for point in range(5 * POINTS):
+        if point >= POINTS and killed > POINTS / 2 and torn > POINTS / 25:  # enough of them struck
+            break
         if point % 5 == 0:
             builds.reset()  # a cache that does not know the second version; else one that knows both
         version = 2 - point % 5 % 2
@@ -163,7 +162,9 @@ def test_after_kills_at_random_points_the_next_build_is_a_clean_one(
             else:
                 killed += _kill(builds, rng.uniform(0, 0.003), lambda: _publishing(builds))
             torn += _check_what_a_reader_sees(builds)
+        begin = time.monotonic()
         assert builds.run() == 0
+        whole = min(whole, time.monotonic() - begin)
         done += 1
         assert tree(builds.root / "site") == builds.trees[version], point
         assert read_token(builds.root / "site") == builds.trees[version]
@@ -176,15 +177,20 @@ def test_after_kills_at_random_points_the_next_build_is_a_clean_one(
 
 
 def test_workers_do_not_outlive_a_build_that_is_killed_alone(builds: Builds) -> None:
-    builds.reset()
     builds.write(2)
-    shutil.rmtree(builds.root / "cache" / "stages")  # all is to be made: by workers
-    pid = builds.start()
+    for _ in range(20):  # a busy machine may let it come to its end before we have looked
+        builds.reset()
+        shutil.rmtree(builds.root / "cache" / "stages")  # all is to be made: by workers
+        pid = builds.start()
+        while len(workers := _session(pid) - {pid}) < 2 and Path(f"/proc/{pid}").exists():
+            time.sleep(0.001)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        if builds.wait() == signal.SIGKILL and len(workers) >= 2:
+            break
+    else:
+        pytest.fail("no build was killed while it had workers")
     end = time.monotonic() + 60
-    while len(workers := _session(pid) - {pid}) < 2 and time.monotonic() < end:
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
-    assert builds.wait() == signal.SIGKILL and len(workers) >= 2
     while _session(pid) and time.monotonic() < end:
         time.sleep(0.01)
     assert _session(pid) == set()

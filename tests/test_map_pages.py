@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from sitegen.cells import FileCells, cells_artifact
 from sitegen.model import FileInventory, Symbol
 from sitegen.names import names_artifact
+from tests.browser_support import processor_time
 from tests.site_support import served
 
 AXE = Path(__file__).parent / "vendor/axe.min.js"
-SECONDS = 3.0  # generous: a tenth of it where nothing else runs
+SECONDS = 3.0  # of a processor; generous: a tenth of it where nothing else runs
 READY = "#matrix-live[data-ready]"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -40,7 +41,7 @@ def page(browser: Browser, base: str) -> Iterator[Page]:
 
 
 def read(base: str, path: str) -> Any:
-    with urllib.request.urlopen(base + path, timeout=10) as answer:
+    with urllib.request.urlopen(base + path, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -128,7 +129,8 @@ def test_filters_narrow_the_rows(page: Page, base: str) -> None:
     page.locator("[name=q]").fill("no such symbol")
     assert names(page) == [] and page.get_by_text("No symbol passes these filters.").is_visible()
     page.get_by_role("button", name="Reset").click()
-    assert len(names(page)) == 8 and page.url == base + "matrix/"
+    assert len(names(page)) == 8
+    expect(page).to_have_url(base + "matrix/")
 
 
 def test_a_click_on_a_head_sorts_and_again_turns_and_again_ends(page: Page, base: str) -> None:
@@ -298,19 +300,23 @@ def test_twenty_thousand_symbols_and_fifty_profiles_are_usable_at_once(
     columns = write_large(large, 400, 50)
     with served(large) as base:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        used = processor_time(page)
         open_matrix(page, base)
-        assert page.evaluate("performance.now()") < SECONDS * 1000
+        assert 10 < used() < SECONDS * 1000
         assert len(names(page)) < 100  # of 400 modules: only what is in sight is drawn
-        assert (
-            timed(page, "q.value = 'mod39 f48'; q.dispatchEvent(new Event('input', { bubbles: true }))")
-            < SECONDS * 1000
-        )
+        begin = used()
+        act(page, "q.value = 'mod39 f48'; q.dispatchEvent(new Event('input', { bubbles: true }))")
+        assert 1 < used() - begin < SECONDS * 1000
         assert page.locator(".cv-mx-count").inner_text().startswith("11 of 20\u202f000 symbols in 11 modules")
-        assert timed(page, "document.querySelector('[data-do=reset]').click()") < SECONDS * 1000
+        begin = used()
+        act(page, "document.querySelector('[data-do=reset]').click()")
+        assert used() - begin < SECONDS * 1000
         page.locator("[name=group]").select_option("none")
         heads = "[...document.querySelectorAll('regular-table thead th')]"
         click = f"{heads}.find((th) => th.innerText.includes('012')).click()"
-        assert timed(page, click) < SECONDS * 1000
+        begin = used()
+        act(page, click)
+        assert used() - begin < SECONDS * 1000
         assert set(column(page, "profile-012")) == {"covered"}
         order = sorted(range(20_000), key=lambda row: -" .ifsb".index(columns[12][row]))
         page.get_by_role("grid").focus()
@@ -327,14 +333,13 @@ def test_twenty_thousand_symbols_and_fifty_profiles_are_usable_at_once(
         page.close()
 
 
-def timed(page: Page, action: str) -> float:
-    """Return the milliseconds from an action to the table that shows what it did."""
-    return page.evaluate(
+def act(page: Page, action: str) -> None:
+    """Do something and wait for the table that shows what it did."""
+    page.evaluate(
         f"""async () => {{
-        const q = document.querySelector('[name=q]'), start = performance.now();
+        const q = document.querySelector('[name=q]');
         {action};
         await document.querySelector('regular-table').flush();
-        return performance.now() - start;
     }}"""
     )
 

@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import re
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
+from examples.ports import free_port
 from sitegen.nights import FILE, read_nights
 from sitegen.workflows import write_workflows
 from tests.actions_runner import Job, Runner
@@ -45,10 +45,7 @@ class Repository:
         self.origin, self.clone = root / "origin.git", root / "clone"
         git(ROOT, "clone", "-q", "--no-hardlinks", "--single-branch", str(ROOT), str(self.clone))
         git(self.clone, "checkout", "-q", "-B", "main")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        value = yaml.safe_load((self.clone / FILE).read_text("utf-8").replace("8321", str(port)))
+        value = yaml.safe_load((self.clone / FILE).read_text("utf-8").replace("8321", str(free_port())))
         value["app"]["install"] = "python -c 'import sitegen; print(sitegen.__file__)'"
         value["profiles"] = [row for row in value["profiles"] if row["slug"] in slugs]
         value["publish"] = {"to": publish}
@@ -114,8 +111,8 @@ def test_a_night_is_played_collected_published_and_read(tmp_path: Path, browser:
         page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
         page.goto(f"{url}/index.html")
         page.get_by_role("link", name="look-around", exact=True).first.click()
-        assert page.locator("h1").inner_text() == "look-around"
-        assert page.locator("td code").first.is_visible()
+        expect(page.locator("h1")).to_have_text("look-around")
+        expect(page.locator("td code").first).to_be_visible()
         page.close()
     assert not failed
 

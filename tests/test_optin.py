@@ -14,6 +14,7 @@ from redis import Redis
 from rq import Queue
 
 from examples.ports import listening_socket
+from tests.exact.server import end
 
 ROOT = Path(__file__).parent.parent
 PROBE = """
@@ -137,8 +138,7 @@ def test_flag_off_means_nothing_is_there_inside_a_gunicorn_worker(tmp_path: Path
         assert requests.get(f"{base}/", headers={"X-Profile-Trace": "alps"}, timeout=60).json() == OFF
         assert requests.get(f"{base}/__covatlas__/status", timeout=60).status_code == 404
     finally:
-        server.terminate()
-        server.wait(60)
+        end(server)
     assert not (tmp_path / "data").exists()
 
 

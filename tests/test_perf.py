@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from examples.ports import listening_socket
 from examples.processes import stop
-from examples.stack import ROOT, Stack, listening_socket
+from examples.stack import ROOT, Stack
 from instrument.errors import CovatlasError
 from instrument.playback import perf
 from instrument.playback.perf import PerfOptions, judged, machine, read_baseline, table
@@ -176,10 +177,10 @@ def test_an_app_that_tracing_slows_down_is_beyond_the_budget(tmp_path: Path) -> 
 
 
 def test_an_app_that_became_slow_is_beyond_the_budget(tmp_path: Path) -> None:
-    loose = ("--off-budget", "50", "--traced-budget", "50")
+    loose = ("--off-budget", "100", "--traced-budget", "100")  # a busy machine may slow all of a run by some tenths
     with app(tmp_path, 0.05, 0) as url:
         assert "off beyond" not in run(tmp_path, url, *loose).stderr
-    with app(tmp_path, 0.2, 0) as url:
+    with app(tmp_path, 0.4, 0) as url:
         done = decided(tmp_path, url, "off", *loose)
         assert done.returncode == 1 and "off beyond the budget" in done.stderr, done.stderr
         run(tmp_path, url, *loose, "--accept")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.ports import free_port
 from tests.atlas_support import record, write
 from tests.site_support import OWN_CONFIG, project
 
@@ -44,7 +45,7 @@ def _mkdocs(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env=_environment(cwd),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -107,7 +108,7 @@ def _serving(command: list[str], cwd: Path, announced: str) -> Iterator[str]:
             pytest.fail("the server ended")
         yield found[1]
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=30)[1]
+        rest = process.communicate(timeout=120)[1]
         assert process.returncode == 0 and "Traceback" not in rest, rest
     finally:
         process.kill()
@@ -116,13 +117,13 @@ def _serving(command: list[str], cwd: Path, announced: str) -> Iterator[str]:
 
 
 def _wait_for(url: str, text: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     body = ""
     while time.monotonic() < end:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 body = answer.read().decode()
-        except urllib.error.HTTPError:
+        except OSError:  # not there yet, or the server is busy building
             body = ""
         if text in body:
             return
@@ -133,17 +134,14 @@ def _wait_for(url: str, text: str) -> None:
 def test_mkdocs_serve_shows_changes_of_source_and_data(site: Path) -> None:
     assert _build_without_mkdocs(site).returncode != 0
     assert _mkdocs("build", cwd=site).returncode == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "mkdocs", "serve", "-a", address]
+    command = [sys.executable, "-m", "mkdocs", "serve", "-a", f"127.0.0.1:{free_port()}"]
     with _serving(command, site, r"Serving on (http://\S+/)") as base:
         _wait_for(base, "symbols covered")
         write(site / "pkg" / "fresh.py", b"def brand_new():\n    return 1\n")
         _wait_for(base + "modules/pkg.fresh.html", "brand_new")
         record(site, "delta", "from pkg.fresh import brand_new\nbrand_new()\n")
         _wait_for(base + "profiles/delta.html", "brand_new")
-        with urllib.request.urlopen(base + "gaps/", timeout=10) as answer:
+        with urllib.request.urlopen(base + "gaps/", timeout=60) as answer:
             assert "Content-Security-Policy" not in answer.read().decode()  # mkdocs' own script would be refused
     assert _build_without_mkdocs(site).returncode == 0  # what was built before is still known
     assert all("Content-Security-Policy" in path.read_text() for path in (site / "site").rglob("*.html"))
@@ -152,7 +150,7 @@ def test_mkdocs_serve_shows_changes_of_source_and_data(site: Path) -> None:
 def _build_without_mkdocs(cwd: Path) -> subprocess.CompletedProcess[str]:
     code = "import sys; sys.modules['mkdocs.commands.build'] = None; from sitegen.cli import main; main()"
     command = [sys.executable, "-c", code, "build", "--source", "pkg", "--coverage-dir", "data"]
-    return subprocess.run(command, cwd=cwd, env=_environment(cwd), capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=_environment(cwd), capture_output=True, text=True, timeout=240)
 
 
 def test_the_policy_can_be_left_out_and_the_404_page_leads_to_the_sites_address(site: Path) -> None:
@@ -171,10 +169,10 @@ def test_covatlas_serve_rebuilds_says_what_is_wrong_and_has_its_own_404(site: Pa
     with _serving(command, site, r"Serving (http://\S+/)") as base:
         _wait_for(base, "symbols covered")
         with pytest.raises(urllib.error.HTTPError) as missing:
-            urllib.request.urlopen(base + "symbols/gone.html", timeout=10)
+            urllib.request.urlopen(base + "symbols/gone.html", timeout=60)
         assert missing.value.code == 404 and "covatlas.css" in missing.value.read().decode()
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(base + "symbols/", timeout=10)
+            urllib.request.urlopen(base + "symbols/", timeout=60)
         write(site / "pkg" / "fresh.py", b"def brand_new():\n    return 1\n")
         _wait_for(base + "modules/pkg.fresh.html", "brand_new")
 
@@ -185,6 +183,6 @@ def test_a_port_in_use_is_one_sentence(site: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "sitegen.cli", "serve", "--source", "pkg", "--port", str(port)]
-        done = subprocess.run(command, cwd=site, env=_environment(site), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=site, env=_environment(site), capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and done.stderr.startswith(f"covatlas: port {port} is in use; choose another")
     assert len(done.stderr.splitlines()) == 1 and not (site / "site").exists()

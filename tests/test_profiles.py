@@ -210,7 +210,7 @@ def test_damaged_data_is_named_and_the_rest_still_read(tmp_path: Path, kind: str
     }[kind]()
     start = time.process_time()
     profile = read(bad, good)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 10
     assert lines(profile) == {"pkg/a.py": [1]}
     assert profile.head.status == "failed"
     (problem,) = profile.head.problems

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.errors import CovatlasError
@@ -136,7 +136,6 @@ _NAMES = st.sampled_from(["a", "b", "c/d", "c/e", "f/g/h"])
 _SITES = st.dictionaries(_NAMES, st.text(alphabet="xy", max_size=2), max_size=5)
 
 
-@settings(deadline=None)  # each publication waits for the disk's clock
 @given(st.lists(_SITES, min_size=1, max_size=5))
 def test_after_any_history_the_tree_is_the_last_site(tmp_path_factory: pytest.TempPathFactory, sites: list) -> None:
     root = tmp_path_factory.mktemp("history")

@@ -84,9 +84,9 @@ def golden(slug: str, tmp_path: Path, redis_url: str) -> set[str]:
     assert server.stdout is not None
     port = int(server.stdout.readline())
     played = covatlas("play", slug, "--base-url", f"http://127.0.0.1:{port}", "--profiles", PROFILES)
-    requests.get(f"http://127.0.0.1:{port}/worked-off", timeout=60)
+    requests.get(f"http://127.0.0.1:{port}/worked-off", timeout=120)
     server.send_signal(signal.SIGINT)
-    assert server.wait(20) == 0, (tmp_path / "alone.log").read_text()
+    assert server.wait(60) == 0, (tmp_path / "alone.log").read_text()
     assert played.returncode == 0, played.stderr
     combine = ["combine", f"--rcfile={config}", "--keep"]
     report = ["json", f"--rcfile={config}", "-q", "--contexts=^played$", "-o", str(tmp_path / "golden.json")]

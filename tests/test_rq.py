@@ -20,6 +20,7 @@ from redis import Redis
 
 from instrument import shards
 from tests.exact import jobs as jobs_module
+from tests.exact.server import end
 
 ROOT = Path(__file__).parent.parent
 DATABASES = itertools.count(1)  # a worker of another test must not take our jobs
@@ -105,10 +106,8 @@ def running(redis_url: str, tmp_path: Path, worker_class: str = "rq.Worker", **m
         assert server.stdout is not None
         yield Proof(tmp_path, HttpClient(int(server.stdout.readline())), redis_url)
     finally:
-        server.send_signal(signal.SIGINT)
-        worker.terminate()
-        server.wait(60)
-        worker.wait(60)
+        end(server, signal.SIGINT)
+        end(worker)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,22 +16,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from examples.ports import free_port
 from tests.atlas_support import record, write
 from tests.process_support import ROOT
 from tests.site_support import OWN_CONFIG, project
 
-PATIENT = 30_000  # ms; what it takes is printed, and about a second where nothing else runs
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+PATIENT = 90_000  # ms; what it takes is printed, and about a second where nothing else runs
 
 
 COMMANDS: dict[str, Callable[[], list[str]]] = {
     "covatlas": lambda: ["sitegen.cli", "serve", "--source", "pkg", "--coverage-dir", "data", "--port", "0"],
-    "mkdocs": lambda: ["mkdocs", "serve", "-a", f"127.0.0.1:{_free_port()}"],
+    "mkdocs": lambda: ["mkdocs", "serve", "-a", f"127.0.0.1:{free_port()}"],
 }
 
 
@@ -53,7 +47,7 @@ def _serving(name: str, root: Path) -> Iterator[str]:
                 time.sleep(0.05)
             yield found[1]
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0 and "Traceback" not in (root / "messages").read_text()
+            assert process.wait(60) == 0 and "Traceback" not in (root / "messages").read_text()
         finally:
             process.kill()
             process.wait()

@@ -28,7 +28,7 @@ class Server:
         # One hash seed and no write-back of bytecode: two servers differ in what they run, and in nothing else.
         env = {**os.environ, "PYTHONHASHSEED": "0", **environment}
         command = ["-m", "gunicorn", "-k", "gthread", "-w", "1", "--threads", "4", "--keep-alive", "600", "-t", "600"]
-        command += ["--graceful-timeout", "1"]
+        command += ["--graceful-timeout", "1", "--no-control-socket"]
         with (folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command, "-b", f"127.0.0.1:{self.port}", f"tests.bench.variants:{factory}()"],

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from examples.ports import listening_socket
 from instrument import shards
+from tests.exact.server import end
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = ("plain", "stream", "fail", "threads", "pool", "async")
@@ -64,8 +65,7 @@ def werkzeug(env: dict[str, str], tmp_path: Path, fault: str = "") -> Iterator[i
     try:
         yield int(process.stdout.readline())
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        end(process, signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -79,8 +79,7 @@ def gunicorn(env: dict[str, str], tmp_path: Path) -> Iterator[int]:
     try:
         yield port
     finally:
-        process.terminate()
-        process.wait(60)
+        end(process)
 
 
 def fire(port: int, oracle: Requests, requests: int) -> dict[str, str]:

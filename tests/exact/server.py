@@ -16,6 +16,15 @@ from instrument import shards
 ROOT = Path(__file__).parent.parent.parent
 
 
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
+    """Ask a process to end, wait for it, and leave none that does not listen."""
+    process.send_signal(number)
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
+
+
 class Server:
     """The exactness app under threaded werkzeug in its own process."""
 
@@ -59,5 +68,4 @@ class Server:
         return set(shards.read_data(path)) if path else set()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        self.process.send_signal(number)
-        self.process.wait(60)
+        end(self.process, number)
