@@ -18,6 +18,25 @@ DEFAULT_CONFIG = "coverage.profile-playback.ini"
 GRACE_S, MAX_SLUGS, MAX_SHARDS, MAX_BYTES = 60.0, 1000, 10_000, 4 * 1024**3
 STRICT = "PROFILE_COVERAGE_STRICT"
 ENGINES = ("auto", "sysmon", "ctrace", "pure")
+# Variable → its default, and what it means; the documentation's table is made from this.
+VARIABLES = {
+    FLAG: ("off", "`1` turns tracing on"),
+    DIRECTORY: ("`~/.local/share/covatlas/profiles` (XDG)", "where raw data goes, outside the traced source"),
+    CONFIG: (f"`{DEFAULT_CONFIG}`, if there is one", "the coverage configuration that says what is traced"),
+    "PROFILE_COVERAGE_ENGINE": ("`auto`", "`sysmon` (3.12+), `ctrace` or `pure`"),
+    "PROFILE_COVERAGE_TOKEN": ("none", "a shared secret that traced requests and control calls send as "
+                               "`X-Profile-Token`; `covatlas play` reads it too"),
+    "PROFILE_COVERAGE_ALLOW": ("every slug", "a comma-separated list of the only slugs that are traced"),
+    STRICT: ("off", "`1` fails an enqueue or job of a traced request that could not be traced"),
+    "PROFILE_COVERAGE_GRACE": (f"{GRACE_S:g}", "seconds after the end of a request or job until a trace is closed that "
+                               "something still holds"),
+    "PROFILE_COVERAGE_MAX_SLUGS": (f"{MAX_SLUGS}", "slugs in the directory beyond which traces are refused"),
+    "PROFILE_COVERAGE_MAX_SHARDS": (f"{MAX_SHARDS}", "shards in the directory beyond which traces are refused"),
+    "PROFILE_COVERAGE_MAX_BYTES": (f"{MAX_BYTES}", "bytes in the directory beyond which traces are refused"),
+    "PROFILE_COVERAGE_REDIS_URL": ("`REDIS_URL`", "the Redis of the RQ jobs; `REDIS_URL` of the app's config "
+                                   "comes first"),
+    "PROFILE_COVERAGE_COMMIT": ("`GITHUB_SHA`, else git where it is played", "the commit of the running app"),
+}  # fmt: skip
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "": False, "0": False, "false": False, "no": False,
           "off": False}  # fmt: skip
 

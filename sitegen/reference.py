@@ -7,11 +7,12 @@ import sys
 
 import click
 
+from instrument.settings import VARIABLES
 from sitegen.cli import main
 from sitegen.config import KEYS
 
 HEAD = """\
-# Commands and keys
+# Commands, keys and variables
 
 Made from the code by `python -m sitegen.reference > site_src/reference.md`; do not edit. A key stands in
 `[tool.covatlas]` of the working directory's pyproject.toml and is the option of that name (`inventory` is `--output` of
@@ -22,14 +23,20 @@ _TYPES = {list: "list of strings", str: "string", int: "whole number"}
 
 
 def reference() -> str:
-    """Return the page: the keys with their types and commands, then every command with its options."""
+    """Return the page: keys with their types and commands, the app's variables, every command with its options."""
     commands = sorted(main.commands.items())
     used = {key: [name for name, command in commands if key.replace("-", "_") in _names(command)] for key in KEYS}
     rows = ["| key | type | commands |", "| --- | --- | --- |"]
     rows += [f"| `{key}` | {_TYPES[KEYS[key]]} | {', '.join(used[key])} |" for key in sorted(KEYS) if used[key]]
-    sections = [HEAD + "## Keys\n\n" + "\n".join(rows) + "\n"]
+    sections = [HEAD + "## Keys\n\n" + "\n".join(rows) + "\n", _variables()]
     sections += [_section(name, command) for name, command in commands]
     return "\n".join(sections)
+
+
+def _variables() -> str:
+    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    rows += [f"| `{name}` | {default} | {_cell(meaning)} |" for name, (default, meaning) in VARIABLES.items()]
+    return "## Variables of the app\n\nThe RQ worker reads the same.\n\n" + "\n".join(rows) + "\n"
 
 
 def _names(command: click.Command) -> set[str]:
