@@ -9,15 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from examples.ports import listening_socket
 from examples.processes import stop
 from examples.stack import ROOT, Stack
-from instrument.errors import CovatlasError
 from instrument.playback import perf
-from instrument.playback.perf import PerfOptions, judged, machine, read_baseline, table
+from instrument.playback.perf import MAX_MACHINES, PerfOptions, judged, machine, read_baselines, table
 from instrument.playback.verdict import Round, Spread, judge, null_ratio, spread, traced_ratio
 from tests.playback_support import entry, write_profile
 
@@ -82,20 +82,42 @@ def options(**changes: object) -> PerfOptions:
     return PerfOptions(**(given | changes))  # type: ignore[arg-type]
 
 
+def measured(before: dict[str, Any] | None = None, off: float = 100, **changes: object) -> dict[str, Any]:
+    """Judge a measurement after an earlier record."""
+    made = {"a": rounds(off=off, again=off, traced=off + 10)}
+    return judged(made, before["baselines"] if before else {}, options(**changes))
+
+
 def test_the_baseline_stays_until_it_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perf, "calibration_ms", lambda: 10.0)
-    first = judged({"a": rounds()}, None, options())
-    assert first["baseline"] == first["latest"] and first["verdicts"]["off"] == "undecided"
-    slow = judged({"a": rounds(off=110, again=110, traced=120)}, first, options())
-    assert slow["verdicts"]["off"] == "over" and slow["baseline"] == first["baseline"]
+    first = measured()
+    assert first["baselines"] == {machine(): first["latest"]} and first["verdicts"]["off"] == "undecided"
+    slow = measured(first, 110)
+    assert slow["verdicts"]["off"] == "over" and slow["baselines"] == first["baselines"]
     assert "**over its budget**" in table(slow)
-    again = judged({"a": rounds(off=110, again=110, traced=120)}, slow, options())
+    again = measured(slow, 110)
     assert again["verdicts"]["off"] == "over"  # no creeping: it is still measured against the first
-    taken = judged({"a": rounds(off=110, again=110, traced=120)}, slow, options(accept=True))
-    assert taken["baseline"] == taken["latest"]
+    taken = measured(slow, 110, accept=True)
+    assert taken["baselines"] == {machine(): taken["latest"]}
+
+
+def test_each_kind_of_machine_has_its_own_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perf, "calibration_ms", lambda: 10.0)
+    first, ours = measured(), machine()
     monkeypatch.setattr(perf, "machine", lambda: "another")
-    other = judged({"a": rounds(off=300, again=300, traced=310)}, first, options())
-    assert other["verdicts"]["off"] == "undecided" and other["baseline"]["machine"] == "another"
+    other = measured(first, 300)
+    assert other["verdicts"]["off"] == "undecided" and set(other["baselines"]) == {ours, "another"}
+    monkeypatch.setattr(perf, "machine", lambda: ours)
+    back = measured(other, 110)
+    assert back["verdicts"]["off"] == "over" and back["baselines"][ours] == first["latest"]
+    for number in range(MAX_MACHINES + 5):
+        monkeypatch.setattr(perf, "now", lambda number=number: f"2999-01-{number + 1:02}")
+        monkeypatch.setattr(perf, "machine", lambda number=number: f"machine {number}")
+        back = measured(back)
+    assert len(back["baselines"]) == MAX_MACHINES and f"machine {MAX_MACHINES + 4}" in back["baselines"]
+    monkeypatch.setattr(perf, "now", lambda: "1999")
+    monkeypatch.setattr(perf, "machine", lambda: "a clock that is wrong")
+    assert "a clock that is wrong" in measured(back)["baselines"]
 
 
 @pytest.mark.parametrize(
@@ -113,19 +135,19 @@ def test_a_machine_of_another_speed_decides_nothing(
     monkeypatch: pytest.MonkeyPatch, speed_ms: float, off: float, verdict: str
 ) -> None:
     monkeypatch.setattr(perf, "calibration_ms", lambda: 10.0)
-    base = judged({"a": rounds()}, None, options())
+    base = measured()
     monkeypatch.setattr(perf, "calibration_ms", lambda: speed_ms)
-    assert judged({"a": rounds(off=off, again=off, traced=off)}, base, options())["verdicts"]["off"] == verdict
+    assert measured(base, off)["verdicts"]["off"] == verdict
 
 
-def test_a_damaged_baseline_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "b.json"
-    assert read_baseline(path) is None
-    for text in ("", "{}", '{"schema": 2}', '{"schema": 1, "baseline": {"machine": 3}}'):
+def test_a_damaged_record_is_named_and_starts_anew(tmp_path: Path) -> None:
+    path, said = tmp_path / "b.json", []
+    assert read_baselines(path, said.append) == {} and not said
+    for text in ("", "{}", '{"schema": 1}', '{"schema": 2, "baselines": {"m": {"machine": 3}}}', "[" * 9999):
         path.write_text(text)
-        with pytest.raises(CovatlasError, match=r"b\.json: not a baseline"):
-            read_baseline(path)
-    assert "cores" in machine()
+        assert read_baselines(path, said.append) == {}
+        assert "b.json: not a record of earlier measurements" in said[-1]
+    assert len(said) == 5 and "cores" in machine()
 
 
 # ── real servers ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,4 +227,4 @@ def test_the_sample_app(tmp_path: Path) -> None:
                    "--traced-budget", "1000", "--output", str(tmp_path / "perf.json")]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "| `sign-in` | 3 |" in done.stderr and json.loads((tmp_path / "perf.json").read_text())["schema"] == 1
+    assert "| `sign-in` | 3 |" in done.stderr and json.loads((tmp_path / "perf.json").read_text())["schema"] == 2

@@ -26,7 +26,8 @@ from instrument.playback.verdict import Round, Spread, Verdict, judge, null_rati
 from instrument.shards import ASIDE, set_aside
 
 SLUG = "covatlas-perf"  # what is recorded while we measure is nobody's profile
-SCHEMA = 1
+SCHEMA = 2
+MAX_MACHINES = 20  # kinds of machine whose baselines are kept, the latest measured
 _ORDERS = tuple(itertools.permutations(("off", "off_again", "traced")))
 
 
@@ -53,7 +54,7 @@ def measure(options: PerfOptions, say: Callable[[str], None]) -> dict[str, Any]:
     slugs = choose(options.profiles, options.slugs, options.every)
     profiles = [load_profile(options.profiles, slug) for slug in slugs]
     check_reachable(base_url)
-    before = read_baseline(options.output)
+    before = read_baselines(options.output, say)
     control = Control(base_url, os.environ.get(TOKEN) or None)
     try:
         player = _Player(base_url, control, options.job_timeout)
@@ -140,10 +141,11 @@ def _rounds(profile: Profile, player: _Player, count: int, say: Callable[[str], 
 # ── judging ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def judged(
-    rounds: Mapping[str, Sequence[Round]], before: dict[str, Any] | None, options: PerfOptions
-) -> dict[str, Any]:
-    """Return the record of a measurement: ratios with their spread, verdicts, and the baseline to compare with."""
+def judged(rounds: Mapping[str, Sequence[Round]], before: Mapping[str, Any], options: PerfOptions) -> dict[str, Any]:
+    """Return the record of a measurement: ratios with their spread, verdicts, and each kind of machine's baseline.
+
+    A fleet lends a machine of another kind each night: one that was measured before finds its own baseline again.
+    """
     every = [each for own in rounds.values() for each in own]
     null, traced = null_ratio(every), traced_ratio(every)
     speed = calibration_ms()
@@ -162,16 +164,17 @@ def judged(
             for slug, own in rounds.items()
         },
     }
-    base = before["baseline"] if before else None
+    base = before.get(latest["machine"])
     off = _against(base, latest)
     verdicts: dict[str, Verdict] = {"traced": judge(traced, null, options.traced_budget), "off": "undecided"}
     if off is not None:
         verdicts["off"] = judge(off, null, options.off_budget, noise=null.half)
-    fresh = base is None or options.accept or base["machine"] != latest["machine"]
+    kept = {**before, latest["machine"]: latest if base is None or options.accept else base}
+    newest = sorted(kept, key=lambda name: kept[name]["measured"])[-MAX_MACHINES:]
     return {
         "schema": SCHEMA,
         "latest": latest,
-        "baseline": latest if fresh else base,
+        "baselines": {name: kept[name] for name in {*newest, latest["machine"]}},
         "off": asdict(off) if off is not None else None,
         "verdicts": verdicts,
         "budgets": {"off": options.off_budget, "traced": options.traced_budget},
@@ -183,7 +186,7 @@ def _against(base: dict[str, Any] | None, latest: dict[str, Any]) -> Spread | No
 
     A machine that is slower today slows an app that computes, not one that waits: the interval holds both readings.
     """
-    if base is None or base["machine"] != latest["machine"]:
+    if base is None:
         return None
     ratios = [
         own["off_ms"] / base["profiles"][slug]["off_ms"]
@@ -223,19 +226,24 @@ def calibration_ms() -> float:
 # ── the record and its table ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_baseline(path: Path) -> dict[str, Any] | None:
-    """Return an earlier record, None where there is none; raise CovatlasError for a damaged one."""
+def read_baselines(path: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Return each kind of machine's baseline of an earlier record, nothing where there is none.
+
+    A damaged record is said and measured anew: a cache that brings it each night must not stop all of them.
+    """
     try:
         value = json.loads(path.read_bytes())
         if value["schema"] != SCHEMA:
             raise ValueError(f"schema {value['schema']!r:.20}, not {SCHEMA}")
-        base = value["baseline"]
-        _ = base["machine"] + "", base["calibration_ms"] / 1, [own["off_ms"] / 1 for own in base["profiles"].values()]
-        return value
+        for base in value["baselines"].values():
+            _ = base["machine"] + base["measured"], base["calibration_ms"] / 1
+            _ = [1 / own["off_ms"] for own in base["profiles"].values()]
+        return value["baselines"]
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CovatlasError(f"{path}: not a baseline ({error}); delete it and measure anew") from None
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        say(f"{path}: not a record of earlier measurements ({error}), so this one starts a baseline")
+        return {}
 
 
 _WORDS = {"within": "within its budget", "over": "**over its budget**", "undecided": "no verdict"}
