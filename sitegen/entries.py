@@ -41,13 +41,21 @@ def is_whole(folder: Path, digest: str) -> bool:
 
 def _payload(folder: Path, digest: str) -> bytes | None:
     try:
-        with open(f"{folder}/values/{digest[:2]}/{digest[2:]}", "rb", buffering=0) as file:
-            data = file.read()
+        data = _read(f"{folder}/values/{digest[:2]}/{digest[2:]}")
     except OSError:
         return None
     start = len(_MAGIC) + _DIGEST_SIZE
     payload = data[start:]
     return payload if data[:start] == _MAGIC + _check(digest, payload) else None
+
+
+def _read(path: str) -> bytes:
+    """Return a file's bytes; what `open` asks the system besides is half of the time that a small file takes."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return os.read(handle, os.fstat(handle).st_size)
+    finally:
+        os.close(handle)
 
 
 def _check(digest: str, payload: bytes) -> bytes:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from instrument.record import JobRun, RequestRun, RunRecord, write_record
 from sitegen.data import data_artifacts
-from sitegen.engine import shown_head
 from sitegen.fragments import file_html
 from sitegen.generate import BuildOptions, prepare
 from sitegen.highlight import highlighted
@@ -25,6 +24,7 @@ from sitegen.render import Renderer
 from sitegen.serve import bind
 from sitegen.symbol_pages import file_views
 from sitegen.tables import route_uses
+from sitegen.together import shown_head
 from sitegen.whole import Whole
 from tests.atlas_support import record, write
 
