@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from instrument.rq import TracedJob
 from redis import Redis
 from rq import Queue
 
+from instrument.rq import TracedJob
 from watershed.config import Config
 
 Queue.job_class = TracedJob
