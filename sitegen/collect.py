@@ -46,7 +46,7 @@ def collect_night(options: CollectOptions, say: Say, now: datetime | None = None
     nights = read_nights(options.root / FILE)
     arrivals = read_arrivals(options.artifacts, nights.profiles)
     last, said = read_last(options.last)
-    decisions = decide(nights.profiles, nights.due(options.due), arrivals, last, now)
+    decisions = decide(nights, options.due, arrivals, last, now)
     left_out = tuple(f"{arrival.name}: {arrival.problem}" for arrival in arrivals if arrival.problem)
     for sentence in (*left_out, *said):
         say(sentence)

@@ -11,13 +11,13 @@ from instrument.errors import counted
 from instrument.record import encode_record
 from sitegen.collect_bundle import LastNight
 from sitegen.collect_read import Arrival
-from sitegen.nights import NightProfile
+from sitegen.nights import Nights
 
 # fresh: tonight's; flaky: tonight's, after another attempt; failed: tonight's of a failed playback, for want of better;
 # carried: an earlier night's, for tonight's is failed, missing or left out; kept: an earlier night's, as none was due;
 # absent: there is none.
 State = Literal["fresh", "flaky", "failed", "carried", "kept", "absent"]
-LATE_DAYS = {"light": 3, "heavy": 9}  # after so many days without a playback a profile that is not due is late
+LATE_DAYS = {"nightly": 3, "weekly": 9}  # after so many days without a playback a profile that is not due is late
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,6 @@ class Decision:
     """Which data of a profile goes into the map, and why; `age` in days, None where there is none."""
 
     slug: str
-    weight: str
     state: State
     why: str  # "" where nothing is wrong
     arrival: Arrival | None
@@ -55,33 +54,33 @@ def days(age: int | None) -> str:
 
 
 def decide(
-    profiles: tuple[NightProfile, ...],
-    due: tuple[NightProfile, ...],
-    arrivals: tuple[Arrival, ...],
-    last: LastNight,
-    now: datetime,
+    nights: Nights, due: str, arrivals: tuple[Arrival, ...], last: LastNight, now: datetime
 ) -> tuple[Decision, ...]:
-    """Return what becomes of every listed profile, in the list's order."""
+    """Return what becomes of every listed profile, in the list's order; `due` is the workflow that was played."""
     arrived = {arrival.slug: arrival for arrival in arrivals if arrival.slug is not None}
-    names = {profile.slug for profile in due}
-    return tuple(_of(profile, profile.slug in names, arrived.get(profile.slug), last, now) for profile in profiles)
+    played = {workflow: {profile.slug for profile in nights.due(workflow)} for workflow in LATE_DAYS}
+    found = []
+    for profile in nights.profiles:
+        late = min(limit for workflow, limit in LATE_DAYS.items() if profile.slug in played[workflow])
+        found.append(_of(profile.slug, profile.slug in played[due], late, arrived.get(profile.slug), last, now))
+    return tuple(found)
 
 
-def _of(profile: NightProfile, due: bool, arrival: Arrival | None, last: LastNight, now: datetime) -> Decision:
+def _of(slug: str, due: bool, late_days: int, arrival: Arrival | None, last: LastNight, now: datetime) -> Decision:
     if arrival is not None and arrival.passed and arrival.run is not None:
         state: State = "flaky" if arrival.run.attempts > 1 else "fresh"
-        return Decision(profile.slug, profile.weight, state, "", arrival, age_of(arrival, now), None)
+        return Decision(slug, state, "", arrival, age_of(arrival, now), None)
     why = _why(due, arrival)
-    since = _since(profile.slug, last.night.get("profiles", {}), now) if why else None
-    good = last.good.get(profile.slug)
+    since = _since(slug, last.night.get("profiles", {}), now) if why else None
+    good = last.good.get(slug)
     if good is not None and (good.passed or arrival is None or arrival.data is None or arrival.problem):
         age = age_of(good, now)
-        late = not why and age is not None and age >= LATE_DAYS[profile.weight]
+        late = not why and age is not None and age >= late_days
         why = why or (f"it was last played {days(age)} ago" if late else "")
-        return Decision(profile.slug, profile.weight, "carried" if since else "kept", why, good, age, since, late)
+        return Decision(slug, "carried" if since else "kept", why, good, age, since, late)
     if arrival is not None and not arrival.problem and arrival.data is not None:
-        return Decision(profile.slug, profile.weight, "failed", why, arrival, age_of(arrival, now), since)
-    return Decision(profile.slug, profile.weight, "absent", why, None, None, since)
+        return Decision(slug, "failed", why, arrival, age_of(arrival, now), since)
+    return Decision(slug, "absent", why, None, None, since)
 
 
 def _why(due: bool, arrival: Arrival | None) -> str:

@@ -21,6 +21,7 @@ from sitegen.nights_table import (
     is_zone,
     one_of,
     shown,
+    some_of,
     within,
 )
 
@@ -35,10 +36,11 @@ MAX_RETRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a workflow starts: five fields of cron, read in an IANA time zone."""
+    """When a workflow starts, five fields of cron read in an IANA time zone, and profiles of which weights it plays."""
 
     cron: str
     timezone: str
+    plays: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class NightProfile:
-    """One profile that is played at night; `heavy` ones are played weekly, `kind` is what its recording is."""
+    """One profile that is played at night; its weight says by which workflow, `kind` is what its recording is."""
 
     slug: str
     title: str
@@ -103,10 +105,14 @@ class Nights:
     publish: Publish = field(default_factory=Publish)
     perf: Perf = field(default_factory=Perf)
 
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedule of each workflow."""
+        return {"nightly": self.nightly, "weekly": self.weekly}
+
     def due(self, workflow: str) -> tuple[NightProfile, ...]:
-        """Return the profiles that `nightly` (light) or `weekly` (heavy) plays."""
-        weight = {"nightly": "light", "weekly": "heavy"}[workflow]
-        return tuple(profile for profile in self.profiles if profile.weight == weight)
+        """Return the profiles that `nightly` or `weekly` plays."""
+        return tuple(profile for profile in self.profiles if profile.weight in self.schedules[workflow].plays)
 
 
 def read_nights(path: Path) -> Nights:
@@ -157,13 +163,17 @@ def _load(text: str, where: str) -> Any:
 
 
 def _nights(top: Table) -> Nights:
-    app, nightly, weekly = _app(top.table("app", must=True)), _schedule(top, "nightly"), _schedule(top, "weekly")
+    app = _app(top.table("app", must=True))
+    nightly, weekly = _schedule(top, "nightly", "light"), _schedule(top, "weekly", "heavy")
     rows = top.take("profiles", list, None, lambda value: "" if value else "must list at least one profile")
     profiles = tuple(_profile(row, number, top.found) for number, row in enumerate(rows, 1))
     for what in ("slug", "artifact"):
         names = [getattr(profile, what) for profile in profiles]
         for name in sorted({name for name in names if name and names.count(name) > 1}):
             top.bad(f"profiles: the {what} {name!r} stands {names.count(name)} times")
+    for profile in profiles:
+        if profile.weight not in (*nightly.plays, *weekly.plays):
+            top.bad(f"profiles: nightly and weekly play no {profile.weight!r} one, as {profile.slug!r} is")
     publish, perf = _publish(top.table("publish")), _perf(top.table("perf"), {profile.slug for profile in profiles})
     top.end("app, nightly, weekly, profiles, publish, perf")
     return Nights(app, nightly, weekly, profiles, publish, perf)
@@ -183,10 +193,11 @@ def _app(table: Table) -> App:
     return app
 
 
-def _schedule(top: Table, name: str) -> Schedule:
+def _schedule(top: Table, name: str, weight: str) -> Schedule:
     table = top.table(name, must=True)
-    schedule = Schedule(table.take("cron", str, None, is_cron), table.take("timezone", str, "UTC", is_zone))
-    table.end("cron, timezone")
+    cron, timezone = table.take("cron", str, None, is_cron), table.take("timezone", str, "UTC", is_zone)
+    schedule = Schedule(cron, timezone, tuple(table.take("plays", list, [weight], some_of(*WEIGHTS))))
+    table.end("cron, timezone, plays")
     return schedule
 
 

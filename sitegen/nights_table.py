@@ -88,6 +88,14 @@ def one_of(*words: str) -> Check:
     return lambda value: "" if value in words else f"must be {' or '.join(words)}"
 
 
+def some_of(*words: str) -> Check:
+    """Return the check for a list of some words, each once."""
+    return lambda values: (
+        "" if values and len(values) == len([word for word in words if word in values])
+        else f"must list {' or '.join(words)}, or both"
+    )  # fmt: skip
+
+
 def within(low: int, high: int) -> Check:
     """Return the check for a number from `low` to `high`."""
     return lambda value: "" if low <= value <= high else f"must be {low} to {high}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from instrument.errors import CovatlasError, Finding
 from instrument.files import write_file
+from sitegen.collect_bundle import SITE_PARTS
 from sitegen.generate import Say
 from sitegen.nights import FILE, Nights, read_nights
 
@@ -107,10 +108,10 @@ def _write(item: Stale) -> None:
 def workflow_texts(nights: Nights) -> dict[str, str]:
     """Return the text of each workflow by its path; one without profiles is not made."""
     texts = {"atlas": _rendered("atlas.yml", nights), "check": _rendered("check.yml", nights)}
-    for workflow, schedule in (("nightly", nights.nightly), ("weekly", nights.weekly)):
+    for workflow, schedule in nights.schedules.items():
         profiles = nights.due(workflow)
         if profiles:
-            perf = nights.perf.profiles if workflow == "nightly" else ()
+            perf = nights.perf.profiles if workflow == "nightly" or not nights.due("nightly") else ()
             texts[workflow] = _rendered(
                 "playback.yml", nights, workflow=workflow, schedule=schedule, profiles=profiles,
                 perf={"profiles": perf, "pairs": nights.perf.pairs},
@@ -135,8 +136,9 @@ def _rendered(name: str, nights: Nights, **values: Any) -> str:
         for name, (commit, tag) in ACTIONS.items()
     }
     text = env.get_template(name).render(
-        actions=actions, app=nights.app, publish=nights.publish, header=HEADER, retention_days=RETENTION_DAYS, **values
-    )
+        actions=actions, app=nights.app, publish=nights.publish, header=HEADER, retention_days=RETENTION_DAYS,
+        previous=[Path(name).name for name in SITE_PARTS], **values
+    )  # fmt: skip
     lines = [line.rstrip() for line in text.splitlines()]
     kept = [line for at, line in enumerate(lines) if line or (at and lines[at - 1] and lines[at - 1] != "    steps:")]
     return "\n".join(_without_gaps(kept)).strip() + "\n"
@@ -174,7 +176,7 @@ def profile_table(nights: Nights) -> str:
     rows = ["| profile | what it does | recording | played | retries |", "| --- | --- | --- | --- | --- |"]
     for profile in nights.profiles:
         about = f"{profile.title}: {profile.description}" if profile.description else profile.title
-        played = "nightly" if profile.weight == "light" else "weekly"
+        played = ", ".join(name for name, schedule in nights.schedules.items() if profile.weight in schedule.plays)
         rows.append(f"| `{profile.slug}` | {as_text(about)} | {profile.kind} | {played} | {profile.retries} |")
     return "\n".join(rows) + "\n"
 

@@ -21,19 +21,29 @@ from typing import Any
 import yaml
 
 STATUS = re.compile(r"\b(always|success|failure|cancelled)\(\)")
-# What `gh api` answers, newest first: before our own bundles three that must not be taken. gh does `--jq` itself; here
-# jq does it, where there is one.
+# What `gh api` answers: the published map, or the list of artifacts. Beside our own bundles it has four newer ones that
+# must not be taken. gh does `--jq` itself; here jq does it, where there is one.
 GH = """#!{python}
 import json, os, shutil, subprocess, sys
-assert sys.argv[1] == "api" and "actions/artifacts?name=covatlas-bundle" in sys.argv[2], sys.argv
-def artifact(run, branch="main", head=7, expired=False):
-    return {{"name": "covatlas-bundle", "expired": expired,
+assert sys.argv[1] == "api", sys.argv
+path = next(word for word in sys.argv[2:] if word.startswith("repos/org/app/"))
+if path == "repos/org/app/pages":
+    assert sys.argv[3:] == ["--jq", ".html_url"]
+    sys.exit(print("file://" + {pages!r} + "/") if os.path.isdir({pages!r}) else 1)
+if "/contents/" in path:
+    assert sys.argv[2:4] == ["--header", "Accept: application/vnd.github.raw"]
+    name, _, branch = path.partition("/contents/")[2].partition("?ref=")
+    sys.exit(subprocess.run(["git", "-C", {origin!r}, "show", branch + ":" + name]).returncode)
+assert path.startswith("repos/org/app/actions/artifacts?name=covatlas-bundle"), sys.argv
+def artifact(run, branch="main", head=7, expired=False, id=None):
+    return {{"id": id or run, "name": "covatlas-bundle", "expired": expired,
             "workflow_run": {{"id": run, "head_branch": branch, "head_repository_id": head, "repository_id": 7}}}}
-runs = sorted(map(int, os.listdir({artifacts!r})), reverse=True)
+runs = sorted(map(int, os.listdir({artifacts!r})))
 ours = [run for run in runs if os.path.exists(os.path.join({artifacts!r}, str(run), "covatlas-bundle.zip"))]
 if not shutil.which("jq"):
-    sys.exit(print(*ours[:1]))
-listed = [artifact(901, branch="other"), artifact(902, head=8), artifact(903, expired=True), *map(artifact, ours)]
+    sys.exit(print(*ours[-1:]))
+listed = [artifact(901, branch="other"), artifact(902, head=8), artifact(903, expired=True),
+          artifact(int(os.environ["GITHUB_RUN_ID"]), id=904), *map(artifact, ours)]
 done = subprocess.run(["jq", "--raw-output", sys.argv[sys.argv.index("--jq") + 1]],
                       input=json.dumps({{"artifacts": listed}}), text=True, stdout=subprocess.PIPE, check=True)
 print(done.stdout, end="")
@@ -67,7 +77,8 @@ class Runner:
         for folder in (self.artifacts, self.caches, root / "bin", root / "home"):
             folder.mkdir(parents=True)
         gh = root / "bin" / "gh"
-        gh.write_text(GH.format(python=sys.executable, artifacts=str(self.artifacts)))
+        places = {"artifacts": str(self.artifacts), "pages": str(self.pages), "origin": str(self.origin)}
+        gh.write_text(GH.format(python=sys.executable, **places))
         gh.chmod(0o755)
 
     def run(self, workflow: str) -> dict[str, Job]:
@@ -130,24 +141,26 @@ class Runner:
     def _step(self, job: Job, step: dict[str, Any], folder: Path) -> None:
         if not _truth(step.get("if", "success()"), job.context, job.result):
             job.log.append(f"-- skipped: {step['name']}")
+            job.context["steps"][step.get("id")] = {"outputs": {}, "outcome": "skipped"}
             return
         job.log.append(f"-- {step['name']}")
         given = {key: _filled(str(value), job.context) for key, value in step.get("with", {}).items()}
         outputs: dict[str, str] = {}
+        outcome = "success"
         try:
             if "run" in step:
-                outputs = self._shell(job, step, folder)
+                outputs, outcome = self._shell(job, step, folder)
             else:
                 action = step["uses"].split("@")[0].removeprefix("actions/")
                 outputs = getattr(self, f"_{re.sub('[-/]', '_', action)}")(job, given) or {}
         except (subprocess.CalledProcessError, OSError, LookupError) as error:
             job.log.append(f"failed: {error}")
+            outcome = "failure"
             if not step.get("continue-on-error"):
                 job.result = "failure"
-        if "id" in step:
-            job.context["steps"][step["id"]] = {"outputs": outputs}
+        job.context["steps"][step.get("id")] = {"outputs": outputs, "outcome": outcome}
 
-    def _shell(self, job: Job, step: dict[str, Any], folder: Path) -> dict[str, str]:
+    def _shell(self, job: Job, step: dict[str, Any], folder: Path) -> tuple[dict[str, str], str]:
         script, files = folder / "step.sh", {key: folder / key for key in ("GITHUB_ENV", "GITHUB_OUTPUT")}
         script.write_text(step["run"])
         for path in files.values():
@@ -156,7 +169,8 @@ class Runner:
         path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), "/usr/bin", "/bin"])
         fixed = {"PATH": path, "HOME": str(self.root / "home"), "PYTHONPATH": str(job.workspace), "LANG": "C.UTF-8",
                  "RUNNER_TEMP": str(job.temp), "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "CI": "true",
-                 "GITHUB_REPOSITORY": "org/app", **{key: str(value) for key, value in files.items()}}  # fmt: skip
+                 "GITHUB_REPOSITORY": "org/app", "GITHUB_RUN_ID": str(self.runs),
+                 **{key: str(value) for key, value in files.items()}}  # fmt: skip
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)], cwd=job.workspace,
             env=fixed | job.env | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
@@ -169,7 +183,7 @@ class Runner:
         if done.returncode:
             job.log.append(f"failed: exit code {done.returncode}")
             job.result = "failure" if not step.get("continue-on-error") else job.result
-        return outputs
+        return outputs, "failure" if done.returncode else "success"
 
     # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -24,7 +24,7 @@ from sitegen.collect_bundle import BUDGET, NAME, Bundled, read_last, write_bundl
 from sitegen.collect_read import read_arrivals
 from sitegen.collect_report import MAX_BYTES, Night, _bounded, summary
 from sitegen.collect_state import Decision
-from sitegen.nights import read_nights
+from sitegen.nights import FILE, read_nights
 from tests.night_support import DRIVERS, FIRST_NIGHT, Project, project
 
 ROOT = Path(__file__).parent.parent
@@ -345,6 +345,21 @@ def test_a_heavy_profile_that_is_late_is_marked(tmp_path: Path) -> None:
     assert "last played 9 days ago" in build(made, "gamma")["problems"][0]
 
 
+def test_a_heavy_profile_may_be_played_each_night(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    text = (tmp_path / FILE).read_text("utf-8").replace('2 * * *"}', '2 * * *", plays: [heavy]}')
+    (tmp_path / FILE).write_text(text.replace('* * 0"}', '* * 0", plays: [light]}'), "utf-8")
+    made.upload("gamma", made.play("gamma"))
+    assert {slug: item["state"] for slug, item in made.collect()["profiles"].items()} == {
+        "alpha": "absent", "beta": "absent", "gamma": "fresh"}  # fmt: skip
+    made.night = 3
+    os.rename(made.root / "bundles/0", made.root / "bundles/2")
+    for slug in ("alpha", "beta"):
+        made.upload(slug, made.play(slug))
+    with pytest.raises(Finding, match="gamma"):  # after three days without its nightly playback it is late
+        made.collect("weekly")
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bundle of a good night."""
@@ -450,7 +465,7 @@ HOSTILE = "</details> # h | <img src=x> [l](http://e) `c` ~~s~~ https://evil.exa
 def test_twenty_thousand_hostile_names_leave_room_for_the_rest(length: int) -> None:
     names = tuple(f"{HOSTILE * (length if number < 300 else 1)}{number}" for number in range(20_000))
     decisions = tuple(
-        Decision(f"p-{number}", "light", "carried", HOSTILE * length, None, 1, "2026-03-01") for number in range(1000)
+        Decision(f"p-{number}", "carried", HOSTILE * length, None, 1, "2026-03-01") for number in range(1000)
     )
     record = {"partial": True, "due": "nightly", "collected": "2026-03-01T03:00:00Z", "covered": names,
               "symbols": 20_000, "left_out": (HOSTILE * length,) * 1000,

@@ -86,6 +86,16 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+def forget_bundles(runner: Runner) -> None:
+    """Let the bundles of all nights so far expire."""
+    for path in runner.artifacts.glob("*/covatlas-bundle.zip"):
+        path.unlink()
+
+
+def nights_told(history: str) -> int:
+    return len(json.loads(history)["nights"])
+
+
 def published(repository: Repository, target: Path) -> Path:
     git(repository.origin, "worktree", "add", "--force", "-f", "--detach", str(target), "gh-pages")
     return target
@@ -115,6 +125,10 @@ def test_a_night_is_played_collected_published_and_read(tmp_path: Path, browser:
         expect(page.locator("td code").first).to_be_visible()
         page.close()
     assert not failed
+    forget_bundles(runner)
+    jobs = runner.run(NIGHTLY)
+    assert results(jobs) == expected, story(jobs)
+    assert nights_told(git(repository.origin, "show", "gh-pages:data/history.json")) == 2  # of the published map
 
 
 def test_without_the_flag_profiles_are_played_and_nothing_is_traced(tmp_path: Path) -> None:
@@ -164,7 +178,10 @@ def test_a_week_carries_on_from_the_night_and_pages_are_deployed(tmp_path: Path)
     assert "`sign-in` | kept | 0 days" in summary and "`calibrate` | fresh | tonight" in summary
     assert (runner.pages / "profiles/sign-in.html").exists() and (runner.pages / "profiles/calibrate.html").exists()
     assert (runner.pages / ".covatlas.json").exists()  # hidden files travel too
-    assert len(json.loads((runner.pages / "data/history.json").read_text("utf-8"))["nights"]) == 2
+    assert nights_told((runner.pages / "data/history.json").read_text("utf-8")) == 2
+    forget_bundles(runner)  # for a fortnight nothing ran: the past then is that of the published map
+    jobs = runner.run(NIGHTLY)
+    assert nights_told((runner.pages / "data/history.json").read_text("utf-8")) == 3, story(jobs)
 
 
 def measured(jobs: dict[str, Job]) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 from instrument.errors import CovatlasError
 from sitegen.nights import Nights, parse_nights, read_nights
+from sitegen.workflows import profile_table
 
 ROOT = Path(__file__).parent.parent
 RIGHT = """\
@@ -31,6 +32,16 @@ def test_a_right_file_and_its_defaults() -> None:
     assert (nights.publish.to, nights.publish.branch, nights.perf.profiles) == ("pages", "gh-pages", ())
 
 
+def test_which_weights_a_workflow_plays_is_a_choice() -> None:
+    text = RIGHT.replace('* * *", ', '* * *", plays: [light, heavy], ')
+    nights = parse_nights(text, "f.yml")
+    light, heavy = nights.profiles
+    assert nights.due("nightly") == (light, heavy) and nights.due("weekly") == (heavy,)
+    assert "| har | nightly, weekly | 2 |" in profile_table(nights)
+    other = parse_nights(text.replace("[light, heavy]", "[heavy]").replace('* * 0"', '* * 0", plays: [light]'), "f.yml")
+    assert other.due("nightly") == (heavy,) and other.due("weekly") == (light,)
+
+
 def test_the_file_of_this_repository() -> None:
     nights: Nights = read_nights(ROOT / "playback-profiles.yml")
     recorded = {path.parent.name for path in (ROOT / "examples/watershed/profiles").glob("*/profile.toml")}
@@ -47,6 +58,11 @@ WRONG = {
     "nightly.cron = '17 2 * *'": ("17 2 * * *", "17 2 * *"),
     "nightly.timezone = 'Europe/Zurihc' is no IANA time zone": ("Zurich", "Zurihc"),
     "nightly.timezone = '../../etc/passwd' is no IANA": ("Europe/Zurich", "../../etc/passwd"),
+    "nightly.plays = ['huge'] must list light or heavy, or both": ('* * *", ', '* * *", plays: [huge], '),
+    "nightly.plays = [] must list": ('* * *", ', '* * *", plays: [], '),
+    "nightly.plays = ['light', 'light'] must list": ('* * *", ', '* * *", plays: [light, light], '),
+    "nightly.plays = [{}] must list": ('* * *", ', '* * *", plays: [{}], '),
+    "nightly and weekly play no 'heavy' one, as 'b' is": ('* * 0"', '* * 0", plays: [light]'),
     "weekly is missing": ('weekly: {cron: "0 4 * * 0"}\n', ""),
     "weekly = 3 must be a table of keys": ('weekly: {cron: "0 4 * * 0"}', "weekly: 3"),
     "profiles[1] (A).slug = 'A' is no slug": ("slug: a", "slug: A"),
