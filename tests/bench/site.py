@@ -175,11 +175,14 @@ def measure(root: Path, symbols: int, profiles: int) -> tuple[int, Cost]:
     attribute(root, corpus, "inventory", "known")
     rows["cold, inventory known"] = build(root, corpus, "known")
     rows["nothing changed"] = build(root, corpus, "known")
-    source = corpus.package / "part0/argparse.py"
-    source.write_text(source.read_text().replace("raise ValueError", "raise KeyError  "))
-    rows["one source file changed"] = build(root, corpus, "known")
+    sources = _by_size(corpus.package)
+    for name, source in (("middling", sources[len(sources) // 2]), ("large", sources[len(sources) * 97 // 100])):
+        source.write_text(source.read_text() + "\nWORN = 1\n")
+        cost = build(root, corpus, "known")
+        rows[f"one {name} source file changed ({_follow(root)} files follow)"] = cost
     shutil.copy(corpus.data / "profile-001.coverage", corpus.data / "profile-000.coverage")
-    rows["one profile recorded anew"] = build(root, corpus, "known")
+    cost = build(root, corpus, "known")
+    rows[f"one profile recorded anew ({_follow(root)} files follow)"] = cost
     print(
         f"\n{corpus.symbols} symbols × {profiles} profiles: {len(pages)} pages, {size:.1f} kB a page, {whole:.0f} MB",
         end="",
@@ -196,6 +199,19 @@ def measure(root: Path, symbols: int, profiles: int) -> tuple[int, Cost]:
     print()
     _ratios(root, corpus, profiles, rows, many)
     return len(pages), rows["cold, all in"]
+
+
+def _by_size(package: Path) -> list[Path]:
+    """Return the modules of a package, those with the fewest definitions first."""
+    definition = re.compile(rb"^\s*(?:def|class) ", re.M)
+    return sorted(package.rglob("*.py"), key=lambda path: (len(definition.findall(path.read_bytes())), path))
+
+
+def _follow(root: Path) -> int:
+    """Return how many files of the site the last build changed."""
+    found = re.search(r"(\d+) files changed", (root / "log").read_text())
+    assert found, "covatlas build says how many files changed"
+    return int(found[1])
 
 
 def _ratios(root: Path, corpus: Corpus, profiles: int, rows: dict[str, Cost], peer: Cost) -> None:
