@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sitegen.inventory_file import drift, parse_artifact, read_artifact
 from sitegen.model import Inventory
 from sitegen.nights import FILE, Nights, read_nights
 from sitegen.snapshot import read_exclude
+from sitegen.store import MADE_BY, toolchain
 from sitegen.workflows import find_stale
 
 MAX_ROWS = 100  # symbols that one run names; beyond it they are only counted
@@ -60,6 +62,7 @@ def rules(ground: Ground) -> Iterator[Drift]:
         yield from of_workflows(ground.root, nights)
     yield from of_addresses(ground.inventory)
     yield from of_site(ground.build.site_dir)
+    yield from of_cache(ground.build.cache_dir)
     yield from of_records(ground.build.coverage_dir)
 
 
@@ -83,7 +86,7 @@ def of_inventory(ground: Ground) -> Iterator[Drift]:
     path = ground.inventory_file
     if path is None:
         return
-    repair = f"covatlas inventory --output {path}"
+    repair = f"covatlas inventory --output {shlex.quote(str(path))}"
     try:
         before = read_artifact(path)
     except CovatlasError as error:
@@ -261,6 +264,17 @@ def _routes(value: dict[str, Any]) -> Iterator[Drift]:
         yield Drift("routes", sentence, level="warning")
     if len(alone) > MAX_ROWS:
         yield Drift("routes", f"and {counted(len(alone) - MAX_ROWS, 'more route')}", level="warning")
+
+
+def of_cache(cache_dir: Path) -> Iterator[Drift]:
+    """Say that the cache, if there is one, is of another toolchain; it can only cost time, so this is a warning."""
+    try:
+        maker = (cache_dir / "stages" / "used" / MADE_BY).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return  # no build has finished here
+    if maker != toolchain():
+        sentence = "made by another Covatlas, Python or library: the next build makes everything anew"
+        yield Drift("versions", sentence, "covatlas build && covatlas gc", str(cache_dir), level="warning")
 
 
 def of_records(coverage_dir: Path) -> Iterator[Drift]:

@@ -26,6 +26,7 @@ _LIBRARIES = (
     "pymdown-extensions", "pyyaml",
 )  # fmt: skip
 KEPT_LISTS = 4
+MADE_BY = "toolchain"  # beside the lists: the toolchain of the last build, for `covatlas check`
 _RUNTIME = ("errors.py", "record.py", "slug.py")  # the modules of `instrument` that the generator computes with
 
 
@@ -183,6 +184,7 @@ class DiskStore:
             temporary = folder / f".{os.getpid()}.tmp"
             temporary.write_bytes(data)
             os.replace(temporary, folder / f"{number:08}")
+            (folder / MADE_BY).write_text(self.toolchain, "utf-8")
             for old in lists[:-KEPT_LISTS]:
                 old.unlink(missing_ok=True)
 

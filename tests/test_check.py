@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +21,9 @@ from sitegen.generate import options_from
 from sitegen.nights import FILE
 from sitegen.workflows import write_workflows
 from tests.atlas_support import write
-from tests.night_support import PROFILES, SOURCES
+from tests.night_support import PROFILES, SOURCES, Project
 
 ROOT = Path(__file__).parent.parent
-ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 COMMAND = [sys.executable, "-m", "sitegen.cli"]
 
 
@@ -47,8 +48,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], cwd=root, env=ENVIRON, capture_output=True, text=True)
+def run(root: Path, *arguments: str, home: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(home)}
+    return subprocess.run([*COMMAND, *arguments], cwd=root, env=environ, capture_output=True, text=True)
 
 
 def found(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Drift]:
@@ -129,6 +131,46 @@ def test_a_route_without_a_profile_is_a_warning(root: Path, monkeypatch: pytest.
     (item,) = found(root, monkeypatch)
     assert item.level == "warning" and "GET /alone/<b>" in item.sentence
     assert run(root, "check").returncode == 0
+
+
+def test_a_site_of_another_schema_is_gone_after_the_named_command(root: Path) -> None:
+    for name, data in Project(root).play("alpha").items():
+        write(root / "data" / Path(name).name, data)
+    assert run(root, "build").returncode == 0
+    for sentence in ("has schema 9", "gaps.json cannot be read"):
+        DRIFTS[sentence][0](root)
+    done = run(root, "check")
+    assert done.returncode == 1 and done.stderr.endswith("2 things drifted; repair with: covatlas build\n")
+    assert run(root, "build").returncode == 0
+    assert run(root, "check").stderr == "Nothing has drifted\n"
+
+
+def test_a_cache_of_another_toolchain_is_a_warning_until_it_is_repaired(root: Path) -> None:
+    for name, data in Project(root).play("alpha").items():
+        write(root / "data" / Path(name).name, data)
+    other = root / "other"  # another Covatlas, by one comment
+    for package in ("sitegen", "instrument"):
+        shutil.copytree(ROOT / package, other / package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (other / "sitegen/masks.py").open("a") as file:
+        file.write("# another\n")
+    assert run(root, "build", home=other).returncode == 0
+    assert run(root, "check", home=other).stdout == ""
+    done = run(root, "check")
+    assert done.returncode == 0 and done.stderr == "Nothing has drifted, 1 warning\n"
+    assert done.stdout.startswith("warning: versions: cache: made by another Covatlas, Python or library")
+    for command in done.stdout.split("[")[1].rstrip("]\n").split(" && "):
+        assert run(root, *command.split()[1:]).returncode == 0
+    assert run(root, "check").stdout == ""
+
+
+def test_a_command_can_be_pasted_whatever_the_file_is_called(root: Path) -> None:
+    (root / "inventory.json").rename(root / "the inventory.json")
+    DRIFTS["+ pkg.stock.more"][0](root)
+    done = run(root, "check", "--inventory", "the inventory.json")
+    repair = done.stderr.split("repair with: ")[1].strip()
+    assert repair == "covatlas inventory --output 'the inventory.json'"
+    assert run(root, *shlex.split(repair)[1:]).returncode == 0
+    assert run(root, "check", "--inventory", "the inventory.json").returncode == 0
 
 
 def test_what_can_collide_is_found() -> None:
