@@ -8,10 +8,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from instrument.errors import Finding
 from sitegen.check import check_all, conclude, told
@@ -203,6 +205,17 @@ def test_a_project_without_nights_or_inventory_is_well(tmp_path: Path) -> None:
     write(tmp_path / "pkg/__init__.py", b"")
     done = run(tmp_path, "check", "--source", "pkg", "--format", "json")
     assert done.returncode == 0 and json.loads(done.stdout) == {"schema": 1, "drift": []}
+
+
+def test_the_hook_for_pre_commit_runs_what_it_says(root: Path) -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("covatlas-check", "python", False)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert [name.strip(".[]") in extras for name in hook["additional_dependencies"]] == [True]
+    program, *arguments = shlex.split(hook["entry"])
+    assert program == "covatlas" and run(root, *arguments).returncode == 0
+    DRIFTS["covatlas-nightly.yml is stale"][0](root)
+    assert run(root, *arguments).returncode == 1
 
 
 def test_this_repository_has_not_drifted() -> None:
