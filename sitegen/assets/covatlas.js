@@ -177,6 +177,9 @@
   }
   if (document.getElementById("overlap-map")) load("matrix/overlap.js").catch(() => {});
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search the guide"); // Material's dialog has no name
+  addEventListener("load", () => { // Material has wrapped the guide's tables by now; a wide one scrolls by keyboard too
+    for (const box of document.querySelectorAll(".md-typeset__scrollwrap")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  });
   document.querySelectorAll(".cv-theme").forEach(palette);
   document.querySelectorAll(".cv-src").forEach(titles);
   if (document.querySelector(".cv-src")) load("lines.css", "lines.js");
