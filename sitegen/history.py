@@ -21,6 +21,7 @@ PATH = "data/history.json"
 SCHEMA = 1
 MAX_NIGHTS = 400
 MAX_NAMES = 500  # lost or gained symbols that one record names; beyond it they are only counted
+MAX_ALL_NAMES = 20_000  # that all records name together, the latest first: the page of trends reads them all
 
 Totals = tuple[tuple[str, int, int], ...]  # module, executed lines, statements
 
@@ -134,10 +135,14 @@ def _changed(before: dict[str, tuple[int, int]], modules: Totals) -> Totals:
 
 
 def _bounded(nights: tuple[Night, ...]) -> tuple[Night, ...]:
-    """Drop the oldest nights beyond the limit; the first that stays then has the totals of all modules."""
+    """Drop the oldest nights, and names of older ones, beyond the limits; the first that stays has all totals."""
     dropped = len(nights) - MAX_NIGHTS
-    if dropped <= 0:
-        return nights
-    totals = totals_of(nights[: dropped + 1])
-    modules = tuple((module, *total) for module, total in sorted(totals.items()))
-    return (replace(nights[dropped], modules=modules), *nights[dropped + 1 :])
+    if dropped > 0:
+        totals = totals_of(nights[: dropped + 1])
+        modules = tuple((module, *total) for module, total in sorted(totals.items()))
+        nights = (replace(nights[dropped], modules=modules), *nights[dropped + 1 :])
+    left, kept = MAX_ALL_NAMES, []
+    for night in reversed(nights):
+        left -= len(night.lost) + len(night.gained)
+        kept.append(night if left >= 0 else replace(night, lost=(), gained=(), more=night.changes))
+    return tuple(reversed(kept))

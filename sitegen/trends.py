@@ -1,4 +1,4 @@
-"""The page of trends: what each night covered, lost and gained."""
+"""The page of trends: what each night covered, lost and gained, in all and by profile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sitegen.render import Sheet
 
 TRENDS = "trends/index.html"
 SHOWN = 60  # nights in the table
-_WIDTH, _HEIGHT = 720, 120
+_CURVE = 720, 120
+_SMALL = 120, 16  # of one profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,30 @@ class NightRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """A profile of this map over the last nights: symbols now and at most, points of its curve, nights it failed."""
+
+    slug: str
+    symbols: int
+    top: int
+    line: str
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrendsView:
-    """The last nights, newest first; `line` are the points of the curve of covered symbols, `top` its highest value.
+    """The last nights, newest first; `line` are the points of the curve of covered symbols from `bottom` to `top`.
 
     `lost` and `gained` are (id, kind) of the last night's symbols; the kind of one that is gone is "".
     """
 
     nights: tuple[NightRow, ...]
     total: int
+    first: str
     line: str
     top: int
+    bottom: int
+    profiles: tuple[ProfileRow, ...]
     lost: tuple[tuple[str, Kind | str], ...]
     gained: tuple[tuple[str, Kind | str], ...]
     modules: tuple[tuple[str, int, int, int, int], ...]  # module, executed and statements then and now
@@ -47,12 +62,17 @@ class TrendsView:
 def trends_sheet(nights: tuple[Night, ...], kinds: dict[str, Kind]) -> Sheet:
     """Return the page of trends; `kinds` are the kinds of the symbols that have a page."""
     last = nights[-1]
-    top = max(1, *(night.covered for night in nights))
+    covered = [night.covered for night in nights]
+    top = max(1, *covered)
+    bottom = max(0, 2 * min(covered) - top) % top  # the curve fills the upper half; a flat one begins at nothing
     view = TrendsView(
         nights=tuple(map(_row, reversed(nights[-SHOWN:]))),
         total=len(nights),
-        line=_points([night.covered for night in nights], top),
+        first=nights[0].night[:10],
+        line=_points(list(enumerate(covered)), len(nights), (bottom, top), _CURVE),
         top=top,
+        bottom=bottom,
+        profiles=_profiles(nights[-SHOWN:]),
         lost=tuple((name, kinds.get(name, "")) for name in last.lost),
         gained=tuple((name, kinds.get(name, "")) for name in last.gained),
         modules=_moved(nights, kinds),
@@ -67,9 +87,31 @@ def _row(night: Night) -> NightRow:
     return NightRow(night.night, commit, night.covered, night.symbols, lost, gained, len(night.profiles), failed)
 
 
-def _points(values: Sequence[int], top: int) -> str:
-    step = _WIDTH / max(1, len(values) - 1)
-    return " ".join(f"{number * step:.1f},{_HEIGHT - _HEIGHT * value / top:.1f}" for number, value in enumerate(values))
+def _points(
+    values: Sequence[tuple[int, int]], nights: int, between: tuple[int, int], size: tuple[int, int]
+) -> str:  # fmt: skip
+    """Return the points of a curve of (night, value) in a picture of this width and height."""
+    (bottom, top), (width, height) = between, size
+    step = width / max(1, nights - 1)
+    share = [(at, (value - bottom) / (top - bottom)) for at, value in values]
+    return " ".join(f"{at * step:.0f},{height - height * part:.1f}" for at, part in share)
+
+
+def _profiles(nights: Sequence[Night]) -> tuple[ProfileRow, ...]:
+    """Return how many symbols each profile of the last night covered, night by night, where it was there."""
+    found: dict[str, list[tuple[int, int]]] = {slug: [] for slug, *_ in nights[-1].profiles}
+    failed = dict.fromkeys(found, 0)
+    for at, night in enumerate(nights):
+        for slug, status, symbols, _ in night.profiles:
+            if slug in found:
+                found[slug].append((at, symbols))
+                failed[slug] += status == "failed"
+    rows = []
+    for slug, values in found.items():
+        top = max(symbols for _, symbols in values)
+        line = _points(values, len(nights), (0, max(1, top)), _SMALL)
+        rows.append(ProfileRow(slug, values[-1][1], top, line, failed[slug]))
+    return tuple(rows)
 
 
 def _moved(nights: tuple[Night, ...], kinds: dict[str, Kind]) -> tuple[tuple[str, int, int, int, int], ...]:

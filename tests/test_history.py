@@ -112,9 +112,35 @@ def test_long_lists_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (made.lost, made.gained, made.more, made.changes) == (("m.f",), ("m",), (1, 1), (2, 2))
 
 
+def test_names_of_all_nights_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MAX_ALL_NAMES", 5)
+    nights = tuple(night(number, lost=("m.a",), gained=("m.b",), more=(0, 1)) for number in range(1, 5))
+    made = tonight(site_before(0b11, nights), "2026-03-09T02:00:00Z", 0, 2)
+    assert [(len(item.lost) + len(item.gained), item.changes) for item in made] == [
+        (0, (1, 2)), (0, (1, 2)), (0, (1, 2)), (2, (1, 2)), (2, (1, 1))]  # fmt: skip
+
+
+def test_each_profile_has_its_curve_where_it_was_there() -> None:
+    nights = (
+        night(1, profiles=(("a", "passed", 4, 5), ("gone", "passed", 1, 1))),
+        night(2, profiles=(("a", "failed", 2, 3), ("b", "passed", 0, 0))),
+        night(3, profiles=(("a", "passed", 1, 1), ("b", "passed", 0, 0))),
+    )
+    a, b = trends_sheet(nights, {}).view.profiles
+    assert (a.slug, a.symbols, a.top, a.line, a.failed) == ("a", 1, 4, "0,0.0 60,8.0 120,12.0", 1)
+    assert (b.symbols, b.top, b.line) == (0, 0, "60,16.0 120,16.0")
+
+
+def test_the_curve_begins_below_what_it_shows() -> None:
+    for covered, bottom, line in (((90, 100), 80, "0,60.0 720,0.0"), ((10, 100), 0, "0,108.0 720,0.0"),
+                                  ((7, 7), 0, "0,0.0 720,0.0"), ((0, 0), 0, "0,120.0 720,120.0")):  # fmt: skip
+        view = trends_sheet(tuple(night(at, covered=value) for at, value in enumerate(covered, 1)), {}).view
+        assert (view.bottom, view.line, view.first) == (bottom, line, "2026-03-01")
+
+
 def test_the_page_lists_modules_that_moved() -> None:
     view = trends_sheet((night(1), night(2, modules=(("m", 5, 9), ("gone", 0, 0)))), {"m": "module"}).view
-    assert view.modules == (("m", 1, 9, 5, 9),) and view.line == "0.0,0.0 720.0,0.0"
+    assert view.modules == (("m", 1, 9, 5, 9),) and view.line == "0,0.0 720,0.0"
 
 
 def test_every_build_has_a_history_and_a_page(tmp_path: Path) -> None:
@@ -175,6 +201,11 @@ def test_four_nights_on_the_page(tmp_path: Path, browser: Browser) -> None:
         ]
         select.select_option(label="2026-03-01 02:30")  # pay came back: nothing lost since
         page.get_by_text("0 lost, 2 gained").wait_for()
+        page.set_viewport_size({"width": 390, "height": 800})  # what matters of a night fits on a telephone
+        last = page.locator("#nights + div th", has_text="Gained").bounding_box()
+        assert last and last["x"] + last["width"] <= 390
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.set_viewport_size({"width": 1280, "height": 720})
         assert gained.inner_text().split() == ["pkg.stock", "pkg.stock.count"]
         select.select_option(label="2026-03-02 02:30")
         page.get_by_text("0 lost, 3 gained").wait_for()
