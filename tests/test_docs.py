@@ -176,19 +176,21 @@ def test_every_key_of_a_profile_is_told() -> None:
 
 
 def test_the_symptoms_are_what_the_code_says() -> None:
-    text = (ROOT / "site_src/quick-start.md").read_text("utf-8").partition("## When it does not work")[2]
-    symptoms = re.findall(r"^\| ([^|]*`[^|]*) \|", text, re.MULTILINE)
-    sources = "".join(
-        path.read_text("utf-8") for room in ("instrument", "sitegen") for path in (ROOT / room).rglob("*.py")
-    )
-    pieces = [
-        piece
-        for cell in symptoms
-        for said in re.findall("`([^`]+)`", cell)
-        for piece in re.split(r"…|\d+|\b[AB]\b", said)
+    rows = []
+    for page in ("quick-start.md", "nights.md"):
+        text = (ROOT / "site_src" / page).read_text("utf-8")
+        rows += re.findall(r"^\| ([^|]+) \|", text.partition("\n## When ")[2].partition("\n## ")[0], re.MULTILINE)
+    said = [words for row in rows for words in re.findall("`([^`]+)`|“([^”]+)”", row)]
+    pieces = [piece for words in said for piece in re.split(r"…|\d+|\b[AB]\b", "".join(words)) if piece.strip(" ,")]
+    files = [
+        path
+        for room in ("instrument", "sitegen")
+        for path in (ROOT / room).rglob("*.*")
+        if path.suffix in (".py", ".yml")
     ]
-    assert len(pieces) > 10
-    assert not [piece for piece in pieces if piece.strip(" /,") and piece not in sources]
+    sources = "".join(path.read_text("utf-8") for path in files)
+    assert len(pieces) > 15
+    assert not [piece for piece in pieces if piece not in sources]
 
 
 def test_the_reference_is_what_the_code_says() -> None:
