@@ -145,6 +145,36 @@ def test_the_pages_files_run_as_the_compose_file_says(
     assert (certainty["shop.jobs.amount"], certainty["shop.app.create_app.<locals>.invoice"]) == ("stale", "body")
 
 
+def test_the_first_trace_of_the_quick_start(project: Path, tmp_path: Path, redis_url: str) -> None:
+    page = (
+        (ROOT / "site_src/quick-start.md")
+        .read_text("utf-8")
+        .partition("## The first trace")[2]
+        .partition("\nEvery option ")[0]
+    )
+    start, by_hand, recorded = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    with listening_socket(0) as free:
+        port = str(free.getsockname()[1])
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "ENABLE_"))} | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "FLASK_APP": "shop.app",
+        "FLASK_RUN_PORT": port,
+        "RQ_REDIS_URL": redis_url,
+        "REDIS_URL": redis_url,
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+    }
+    healthy = f"for _ in $(seq 300); do curl -sfo /dev/null http://127.0.0.1:{port}/health && break; sleep 0.1; done\n"
+    script = f"set -e; trap 'kill $(jobs -p)' EXIT\n{start}{healthy}{by_hand}{recorded}"
+    script = script.replace("127.0.0.1:5000/\n", f"127.0.0.1:{port}/health\n").replace("5000", port)
+    script = script.replace("rq worker &", "rq worker shop &").replace("path/to/your_package", "shop")
+    script, serving = re.subn(r"covatlas serve.*\n", "", script)  # which would not end
+    said = run("bash", "-c", script, cwd=project, env=env)
+    data = tmp_path / "data/covatlas/profiles"
+    assert f"by-hand: 1 request, 1 file, 1 line → {data}/by-hand.coverage" in said
+    assert "invoice: passed, 1 request answered as recorded, 1 job, 2 files" in said
+    assert serving == 1 and (project / "site/profiles/by-hand.html").is_file()
+
+
 def test_the_compose_file_is_what_compose_takes() -> None:
     schema = json.loads(
         (resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text("utf-8")
