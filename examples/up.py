@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
+import time
 
 from examples.stack import APPS, Stack
 from instrument.errors import CovatlasError
@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Stack(options.app, trace=trace, server=options.server, port=options.port) as stack:
             print(stack.base_url, flush=True)
-            while True:  # SIGTERM leaves the block as an exception
-                signal.pause()
+            while True:  # SIGTERM leaves the block as an exception; one just before a pause without end would not
+                time.sleep(1)
     except CovatlasError as error:
         print(f"examples.up: {error}", file=sys.stderr)
         return error.exit_code

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +25,7 @@ from sitegen.store import DiskStore, toolchain
 from sitegen.watch import Watch
 
 HOST = "127.0.0.1"
+LOOK = 0.5  # seconds between two looks whether Ctrl-C was pressed
 SETTLE = 0.1  # seconds without a change before a build starts: an editor or a combine writes several files
 RELOAD, CHANGED = "/__covatlas__/reload.js", "/__covatlas__/changed"
 PATIENCE = 25  # seconds that a page's question stays open
@@ -154,17 +158,20 @@ def bind(site_dir: Path, port: int, generation: Generation | None = None) -> Thr
 
 
 def serve_site(options: BuildOptions, port: int, say: Say) -> None:
-    """Build and serve until interrupted (Ctrl-C); a failed rebuild is said and the last good site stays."""
+    """Build and serve until Ctrl-C, which lets a build under way end; a failed rebuild leaves the last good site."""
     generation = Generation()
     server = bind(options.site_dir, port, generation)  # first: a port in use should not cost a build
     changed = threading.Event()
     try:
         say(f"Built {build_site(options, say)}")
         watch = Watch(options, changed.set, hand_written(options))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            say(f"Serving http://{HOST}:{server.server_address[1]}/ until Ctrl-C; changes are built as they come.")
-            _rebuild(options, changed, generation, say)
+            with _ctrl_c() as pressed:
+                say(f"Serving http://{HOST}:{server.server_address[1]}/ until Ctrl-C; changes are built as they come.")
+                _rebuild(options, changed, pressed, generation, say)
+        except KeyboardInterrupt:
+            pass
         finally:
             watch.stop()
             server.shutdown()
@@ -179,19 +186,42 @@ def hand_written(options: BuildOptions) -> tuple[Path, ...]:
     return (config, *(config.parent / folder for folder in facts.value.folders)) if facts is not None else ()
 
 
-def _rebuild(options: BuildOptions, changed: threading.Event, generation: Generation, say: Say) -> None:
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Give what says whether Ctrl-C was pressed; the second one interrupts at once.
+
+    An exception in the midst of a build, or while a lock is held, would end in a traceback or not at all.
+    """
+    pressed: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(number: int, _frame: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    if before != signal.SIG_IGN:  # a script's background: its Ctrl-C is not ours
+        signal.signal(signal.SIGINT, press)
     try:
-        while True:
-            changed.wait()
-            while changed.is_set():
-                changed.clear()
-                changed.wait(SETTLE)
-            try:
-                report = build_site(options, say)
-                say(f"Built {report}")
-                if report.changed:
-                    generation.advance()
-            except CovatlasError as error:
-                say(f"covatlas: {error}")
-    except KeyboardInterrupt:
-        return
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _rebuild(
+    options: BuildOptions, changed: threading.Event, over: Callable[[], bool], generation: Generation, say: Say
+) -> None:
+    while not over():
+        if not changed.wait(LOOK):  # never for ever: a signal just before the wait, or in another thread, ends none
+            continue
+        while changed.is_set():
+            changed.clear()
+            changed.wait(SETTLE)
+        if over():
+            return
+        try:
+            report = build_site(options, say)
+            say(f"Built {report}")
+            if report.changed:
+                generation.advance()
+        except CovatlasError as error:
+            say(f"covatlas: {error}")

@@ -48,9 +48,9 @@ class Watch:
         self._observer.start()
 
     def stop(self) -> None:
-        """Stop watching and wait until the watching thread has ended."""
+        """Stop watching and wait until the watching thread has ended; it keeps no process from its end."""
         self._observer.stop()
-        self._observer.join()
+        self._observer.join(10)
 
 
 def _is_source(path: str) -> bool:

@@ -24,21 +24,22 @@ from tests.site_support import OWN_CONFIG, project
 PATIENT = 90_000  # ms; what it takes is printed, and about a second where nothing else runs
 
 
+SERVE = ("serve", "--source", "pkg", "--coverage-dir", "data", "--port", "0")
 COMMANDS: dict[str, Callable[[], list[str]]] = {
-    "covatlas": lambda: ["sitegen.cli", "serve", "--source", "pkg", "--coverage-dir", "data", "--port", "0"],
-    "mkdocs": lambda: ["mkdocs", "serve", "-a", f"127.0.0.1:{free_port()}"],
+    "covatlas": lambda: ["-m", "sitegen.cli", *SERVE],
+    "mkdocs": lambda: ["-m", "mkdocs", "serve", "-a", f"127.0.0.1:{free_port()}"],
 }
 
 
 @contextmanager
-def _serving(name: str, root: Path) -> Iterator[str]:
-    """Serve the project by a copy of the packages, whose templates may be edited; give the address."""
+def _serving(command: list[str], root: Path, interrupt: bool = True) -> Iterator[str]:
+    """Serve the project by a copy of the packages, whose templates may be edited; give the address, end with Ctrl-C."""
     for package in ("instrument", "sitegen"):
         shutil.copytree(ROOT / package, root / "code" / package, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(root / "code"), "HOME": str(root), "NO_MKDOCS_2_WARNING": "1"}
     with (root / "messages").open("w") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[name]()], cwd=root, env=environment, stdout=messages, stderr=messages
+            [sys.executable, *command], cwd=root, env=environment, stdout=messages, stderr=messages
         )
         try:
             end = time.monotonic() + 120
@@ -46,7 +47,8 @@ def _serving(name: str, root: Path) -> Iterator[str]:
                 assert process.poll() is None and time.monotonic() < end, (root / "messages").read_text()
                 time.sleep(0.05)
             yield found[1]
-            process.send_signal(signal.SIGINT)
+            if interrupt:
+                process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0 and "Traceback" not in (root / "messages").read_text()
         finally:
             process.kill()
@@ -91,7 +93,7 @@ def test_an_edit_shows_on_the_open_page(
         ("template", "gaps/", template, "said by the template"),
         ("hand-written page", "how/", words, "At last some words."),
     ]
-    with _serving(name, tmp_path) as base:
+    with _serving(COMMANDS[name](), tmp_path) as base:
         for what, address, edit, text in edits:
             page.goto(base + address)
             assert page.get_by_text(text).count() == 0
@@ -107,10 +109,51 @@ def test_an_edit_shows_on_the_open_page(
 
 def test_an_address_that_leads_nowhere_shows_its_page_once_it_is_made(page: Page, tmp_path: Path) -> None:
     project(tmp_path)
-    with _serving("covatlas", tmp_path) as base:
+    with _serving(COMMANDS["covatlas"](), tmp_path) as base:
         answer = page.goto(base + "symbols/pkg.fresh.brand_new.html")
         assert answer is not None and answer.status == 404
         write(tmp_path / "pkg" / "fresh.py", b"def brand_new():\n    return 'here it is'\n")
         page.get_by_text("here it is").first.wait_for(timeout=PATIENT)
         for path in (tmp_path / "site").rglob("*.html"):
             assert b"__covatlas__" not in path.read_bytes()  # only what is served loads itself anew
+
+
+# Another thread than the main one takes the signal, as happens when it comes just before the main one waits.
+ELSEWHERE = """
+import signal, threading, time
+takes = lambda: (signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT}), time.sleep(600))
+threading.Thread(target=takes, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+from sitegen.cli import main
+main()
+"""
+WITHIN = """
+import os, signal
+from sitegen import serve
+from sitegen.cli import main
+real, builds = serve.build_site, []
+def build(*given):
+    builds.append(given)
+    if len(builds) == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(*given)
+serve.build_site = build
+main()
+"""
+
+
+def test_ctrl_c_ends_it_whichever_thread_takes_the_signal(tmp_path: Path) -> None:
+    project(tmp_path)
+    with _serving(["-c", ELSEWHERE, *SERVE], tmp_path):
+        pass
+
+
+def test_ctrl_c_lets_a_build_under_way_end(tmp_path: Path) -> None:
+    project(tmp_path)
+    with _serving(["-c", WITHIN, *SERVE], tmp_path, interrupt=False):
+        write(tmp_path / "pkg" / "fresh.py", b"def brand_new():\n    return 1\n")
+        end = time.monotonic() + 60
+        while (tmp_path / "messages").read_text().count("\nBuilt ") < 2:
+            assert time.monotonic() < end, (tmp_path / "messages").read_text()
+            time.sleep(0.05)
+    assert (tmp_path / "site/modules/pkg.fresh.html").is_file()
