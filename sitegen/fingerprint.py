@@ -38,6 +38,10 @@ class Known(Generic[T]):
             self._value, self._load = self._load(), None
         return self._value  # type: ignore[return-value]
 
+    def peek(self) -> T:
+        """Return the value without keeping it: for what is large in all and used once."""
+        return self._value if self._load is None else self._load()  # type: ignore[return-value]
+
     @property
     def readable(self) -> bool:
         """Return whether the value can be had without running a stage; raises nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,11 +14,11 @@ from sitegen.fingerprint import Known
 from sitegen.fragments import FileHtml
 from sitegen.frame import Paths, page_set
 from sitegen.history import history_artifact, nights_of
-from sitegen.model import Artifact, Atlas, Gaps, Matrix, ProfileHead
+from sitegen.model import Atlas, Gaps, Matrix, ProfileHead
 from sitegen.names import NAMES, PLACES
 from sitegen.pages import whole_sheets
 from sitegen.parallel import spread_stages
-from sitegen.parts import FilePart, FileText, join_document, join_gaps, join_matrix
+from sitegen.parts import FilePart, FileText, join_gaps, join_matrix
 from sitegen.pipeline import Plan
 from sitegen.press import Fate, Press
 from sitegen.previous import gone_artifact
@@ -27,10 +26,10 @@ from sitegen.redirects import GO_SHEET, gone_sheets
 from sitegen.store import Store
 from sitegen.tables import RouteUse, route_uses
 from sitegen.trends import trends_sheet
+from sitegen.twins import Used, stage_twins
 from sitegen.whole import Whole
 
 MANY = 100  # files: with fewer, all is made before another process has started
-Shares = tuple[tuple[Known[FileText], ...], str]  # of files, and whose they are: a path or a slug
 Made = tuple[Paths, dict[str, Fate]]
 
 
@@ -164,35 +163,14 @@ def _twins(known: Together, press: Press, store: Store) -> Made:
     frames = list(data.data_artifacts(atlas, plan.commit))
     frames.append(gone_artifact(plan.gone.value))
     frames.append(cells_artifact([(head.slug, head.status) for head in heads], [p.value.cells for p in known.parts]))
-    ran = _texts_of(plan, known.texts)
-    return tuple(_twin(frame, ran.get(frame.path), press, store) for frame in frames), {}
+    used = {path: Used(path, known.texts) for path in (data.INVENTORY, NAMES, PLACES)}
+    return stage_twins(frames, used | _ran(known), known.texts, press, store), {}
 
 
-def _twin(frame: Artifact, used: Shares | None, press: Press, store: Store) -> tuple[str, str]:
-    found = store.note(joined, (frame, used)) if used is not None else None
-    if found is None or press.present.get(frame.path) != found:
-        content = frame.data if used is None else joined(frame, used)
-        found = hashlib.sha256(content).hexdigest()
-        if used is not None:
-            store.note(joined, (frame, used), found)
-        press.stage(frame.path, content, found)
-    return frame.path, found
-
-
-def _texts_of(plan: Plan, texts: Sequence[Known[FileText]]) -> dict[str, Shares]:
-    """Return, for each twin that lists files, the shares of files that it may list, and whose they are (path, slug)."""
-    ran: dict[str, list[Known[FileText]]] = {slug: [] for slug in plan.slugs}
-    for file, text in zip(plan.files, texts, strict=True):
+def _ran(known: Together) -> dict[str, Used]:
+    """Return, for each profile's twin, the shares of files that it may list."""
+    ran: dict[str, list[Known[FileText]]] = {slug: [] for slug in known.plan.slugs}
+    for file, text in zip(known.plan.files, known.texts, strict=True):
         for slug, *_ in file.recorded:
             ran[slug].append(text)
-    found = {profile_data_path(slug): (tuple(own), slug) for slug, own in ran.items()}
-    return {path: (tuple(texts), path) for path in (data.INVENTORY, NAMES, PLACES)} | found
-
-
-def joined(frame: Artifact, used: Shares) -> bytes:
-    """Return a twin's bytes: its frame with the shares of files."""
-    texts, wanted = used
-    shares = [
-        members for text in texts for owner, members in (*text.value.whole, *text.value.profiles) if owner == wanted
-    ]
-    return join_document(frame.data, shares)
+    return {profile_data_path(slug): Used(slug, tuple(own)) for slug, own in ran.items()}

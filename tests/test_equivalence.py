@@ -137,7 +137,7 @@ FAULTS: dict[str, Callable[[], ExitStack]] = {
     "profiles without their bytes": lambda: _keyed(
         lambda stage, args: (args[0].slug, *args[1:]) if stage == "read_profile" else args  # type: ignore[attr-defined]
     ),
-    "a twin without its files": lambda: _forget("joined", 0),
+    "a twin without its files": lambda: _forget("join_document", 0),
     "a stage that sees what is no argument": lambda: _patched(pipeline__cover=cover_by_the_hour),
     "deleted pages stay": lambda: _patched(publish___delete=lambda site, path: True),
     "published files are believed": lambda: _patched(
