@@ -60,15 +60,19 @@ class Job:
     context: dict[str, Any]
     env: dict[str, str]
     result: str = "success"
+    python: Path = Path(sys.executable).parent
     log: list[str] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
 
 
 class Runner:
-    """A repository with its artifacts, caches and deployments; `runs` counts workflow runs."""
+    """A repository with its artifacts, caches and deployments; `runs` counts workflow runs.
 
-    def __init__(self, root: Path, origin: Path, variables: dict[str, str], token: str = "") -> None:
-        self.root, self.origin, self.variables = root, origin, variables
+    Jobs run the clone's code in this Python's environment or, `fresh`, what they install in one of their own.
+    """
+
+    def __init__(self, root: Path, origin: Path, variables: dict[str, str], fresh: bool = False) -> None:
+        self.root, self.origin, self.variables, self.fresh = root, origin, variables, fresh
         self.artifacts, self.caches, self.pages = root / "artifacts", root / "caches", root / "pages"
         self.runs = 0
         self.jobs: dict[str, Job] = {}
@@ -166,8 +170,10 @@ class Runner:
         for path in files.values():
             path.write_text("")
         own = {key: _filled(str(value), job.context) for key, value in step.get("env", {}).items()}
-        path = os.pathsep.join([str(self.root / "bin"), str(Path(sys.executable).parent), "/usr/bin", "/bin"])
-        fixed = {"PATH": path, "HOME": str(self.root / "home"), "PYTHONPATH": str(job.workspace), "LANG": "C.UTF-8",
+        path = os.pathsep.join([str(self.root / "bin"), str(job.python), "/usr/bin", "/bin"])
+        pip = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+        code = pip if self.fresh else {"PYTHONPATH": str(job.workspace)}
+        fixed = {"PATH": path, "HOME": str(self.root / "home"), **code, "LANG": "C.UTF-8",
                  "RUNNER_TEMP": str(job.temp), "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "CI": "true",
                  "GITHUB_REPOSITORY": "org/app", "GITHUB_RUN_ID": str(self.runs),
                  **{key: str(value) for key, value in files.items()}}  # fmt: skip
@@ -193,6 +199,10 @@ class Runner:
 
     def _setup_python(self, job: Job, given: dict[str, str]) -> None:
         assert re.fullmatch(r"3\.\d+", given["python-version"])
+        if self.fresh:
+            environment = job.workspace.parent / "venv"
+            subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+            job.python = environment / "bin"
 
     def _upload_artifact(self, job: Job, given: dict[str, str]) -> None:
         path = self.artifacts / str(self.runs) / f"{given['name']}.zip"

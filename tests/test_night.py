@@ -131,6 +131,15 @@ def test_a_night_is_played_collected_published_and_read(tmp_path: Path, browser:
     assert nights_told(git(repository.origin, "show", "gh-pages:data/history.json")) == 2  # of the published map
 
 
+@pytest.mark.skipif(not os.environ.get("COVATLAS_WHOLE"), reason="installs from the registry; COVATLAS_WHOLE=1 does")
+def test_what_is_installed_is_all_that_the_check_needs(tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(ROOT), str(tmp_path / "origin.git"))
+    git(tmp_path / "origin.git", "update-ref", "refs/heads/main", "HEAD")
+    runner = Runner(tmp_path / "actions", tmp_path / "origin.git", {}, fresh=True)
+    jobs = runner.run(NIGHTLY.replace("nightly", "check"))
+    assert results(jobs) == {"check": "success"} and "Nothing has drifted" in story(jobs), story(jobs)
+
+
 def test_without_the_flag_profiles_are_played_and_nothing_is_traced(tmp_path: Path) -> None:
     repository = Repository(tmp_path, TWO[:1], "pages")
     runner = Runner(tmp_path / "actions", repository.origin, {})
@@ -193,17 +202,30 @@ def measured(jobs: dict[str, Job]) -> str:
     return summary
 
 
+# Beside the app: once a playback of new-run has failed, its recording is mended, and the next attempt passes.
+MENDED_LATER = """\
+(until grep -q '^new-run: failed' "$ARTIFACT_DIR/logs/play.log"; do sleep 0.05; done
+sed -i 's/"status": 418/"status": 200/' examples/watershed/profiles/new-run/session.har) 2> /dev/null &
+"""
+
+
 @pytest.mark.skipif(not os.environ.get("COVATLAS_WHOLE"), reason="two whole nights; COVATLAS_WHOLE=1 runs them")
 def test_two_nights(tmp_path: Path, browser: Browser) -> None:
+    """Night 2 has a profile that fails, one that fails at first, a changed source file and a corrupt artifact."""
     repository = Repository(tmp_path, THREE, "branch", perf=True)
     runner = Runner(tmp_path / "actions", repository.origin, {"ENABLE_PROFILE_COVERAGE": "1"})
     jobs = runner.run(NIGHTLY)
     measured(jobs)
     assert set(results(jobs).values()) == {"success"}, story(jobs)
     first = git(repository.origin, "rev-parse", "gh-pages")
-    # Night 2: a profile that fails, a changed source file, a corrupt artifact.
-    har = repository.clone / "examples/watershed/profiles/sign-in/session.har"
-    har.write_text(re.sub(r'"status": 200', '"status": 418', har.read_text("utf-8"), count=1), "utf-8")
+    for slug in ("sign-in", "new-run"):
+        har = repository.clone / "examples/watershed/profiles" / slug / "session.har"
+        har.write_text(re.sub(r'"status": 200', '"status": 418', har.read_text("utf-8"), count=1), "utf-8")
+    value = yaml.safe_load((repository.clone / FILE).read_text("utf-8"))
+    value["app"]["start"] = MENDED_LATER + value["app"]["start"]
+    value["profiles"] = [row | ({"retries": 5} if row["slug"] == "new-run" else {}) for row in value["profiles"]]
+    (repository.clone / FILE).write_text(yaml.safe_dump(value), "utf-8")
+    write_workflows(repository.clone, False, lambda message: None, lambda text: None)
     source = repository.clone / "examples/watershed/watershed/soils/texture.py"
     source.write_text(source.read_text("utf-8") + "\n\ndef tonight():\n    return 1\n", "utf-8")
     repository.push("A night like that")
@@ -217,7 +239,8 @@ def test_two_nights(tmp_path: Path, browser: Browser) -> None:
         "atlas": "failure", "publish": "success"}, story(jobs)  # fmt: skip
     summary = (jobs["atlas"].workspace.parent / "summary.md").read_text("utf-8")
     assert "(partial)" in summary and "`sign-in` carried" in summary and "its archive is damaged" in summary
-    assert "`new-run` | fresh | tonight" in summary
+    assert "`new-run` | flaky | tonight" in summary and "`new-run` is flaky: it passed after" in summary
+    assert "new-run failed and is played again (1 of 5)" in "\n".join(jobs["playback (new-run)"].log)
     # What is carried is of the source before: in the changed file it says nothing any more, elsewhere it still holds.
     lost = re.findall(r"^- (watershed\S+)$", summary.replace("\\", ""), re.MULTILINE)
     assert lost and all(name.startswith("watershed.soils.texture") for name in lost), summary
