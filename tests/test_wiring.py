@@ -23,7 +23,7 @@ import jsonschema
 import pytest
 import yaml
 
-from examples.stack import listening_socket
+from examples.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -95,7 +95,7 @@ def profile(project: Path) -> dict[str, Any]:
 
 
 def run(*command: str, cwd: Path, env: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -110,8 +110,7 @@ def test_the_pages_files_run_as_the_compose_file_says(
     shutil.copytree(project, image)  # COPY . .
     volume.mkdir()
     log = tmp_path / "log"
-    with listening_socket(0) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     server = image / "gunicorn.conf.py"
     server.write_text(server.read_text().replace("8000", port))
     asked = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_DIR": str(volume), "HOME": str(tmp_path)}
@@ -125,7 +124,7 @@ def test_the_pages_files_run_as_the_compose_file_says(
         for name in ("web", "worker"):
             stack.enter_context(running(services[name], image, volume, log, contained))
         probe = [sys.executable, *services["web"]["healthcheck"]["test"][2:]]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while subprocess.run(probe, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -153,8 +152,7 @@ def test_the_first_trace_of_the_quick_start(project: Path, tmp_path: Path, redis
         .partition("\nEvery option ")[0]
     )
     start, by_hand, recorded = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    with listening_socket(0) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PROFILE_", "ENABLE_"))} | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "FLASK_APP": "shop.app",
@@ -163,7 +161,7 @@ def test_the_first_trace_of_the_quick_start(project: Path, tmp_path: Path, redis
         "REDIS_URL": redis_url,
         "XDG_DATA_HOME": str(tmp_path / "data"),
     }
-    healthy = f"for _ in $(seq 300); do curl -sfo /dev/null http://127.0.0.1:{port}/health && break; sleep 0.1; done\n"
+    healthy = f"for _ in $(seq 1200); do curl -sfo /dev/null http://127.0.0.1:{port}/health && break; sleep 0.1; done\n"
     script = f"set -e; trap 'kill $(jobs -p)' EXIT\n{start}{healthy}{by_hand}{recorded}"
     script = script.replace("127.0.0.1:5000/\n", f"127.0.0.1:{port}/health\n").replace("5000", port)
     script = script.replace("rq worker &", "rq worker shop &").replace("path/to/your_package", "shop")
