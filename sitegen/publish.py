@@ -42,7 +42,7 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     digest = hashlib.sha256(token).hexdigest()
     stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
     gone = sorted(ours - set(manifest))
-    if not (differing or gone or stray) and present.get(TOKEN) == digest:
+    if not (differing or gone or left_over(present)) and present.get(TOKEN) == digest:
         return Published((), (), digest)
     try:
         site_dir.mkdir(parents=True, exist_ok=True)

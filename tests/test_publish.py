@@ -107,6 +107,14 @@ def test_the_token_is_away_while_the_tree_is_torn_and_the_next_publication_mends
     assert _tree(tmp_path) == {"a": "3"}
 
 
+def test_a_journal_that_outlived_its_publication_goes_with_the_next_one(tmp_path: Path) -> None:
+    publish(tmp_path, _outputs(a="1"))
+    (tmp_path / JOURNAL).write_text(json.dumps({"schema": 1, "files": ["a"]}))  # killed after the token, before this
+    token = (tmp_path / TOKEN).read_bytes()
+    assert publish(tmp_path, _outputs(a="1")).written == ()
+    assert _tree(tmp_path) == {"a": "1"} and (tmp_path / TOKEN).read_bytes() == token
+
+
 def test_the_token_names_every_file_and_the_digest_of_the_manifest(tmp_path: Path) -> None:
     publish(tmp_path, _outputs(a="1", b="2"))
     token = json.loads((tmp_path / TOKEN).read_text())
