@@ -1,6 +1,6 @@
-"""`python -m tests.bench.site [--whole | SYMBOLS PROFILES]`: what building the site costs, beside peers in one run.
+"""`python -m tests.bench.site [SYMBOLS PROFILES]`: what building the site costs, beside peers in one run.
 
-Without sizes 1,000 and 20,000 symbols × 50 profiles, with --whole also 100,000 × 200. Whole processes are measured; CPU
+Without sizes 1,000 and 20,000 symbols × 50 profiles and 100,000 × 200. Whole processes are measured; CPU
 seconds count all processes of a build. The peers work on the same data, on samples of it: `mkdocs build` with Material
 gets pages of the site as Markdown (a build of one page is taken off, so that its start does not count), `coverage json`
 and `coverage html` the data of a few profiles. What one sample costs is multiplied: that favours the peers.
@@ -231,7 +231,7 @@ def _ratios(root: Path, corpus: Corpus, profiles: int, rows: dict[str, Cost], pe
 
 def main(arguments: list[str]) -> None:
     """Print the tables and how the cost grows."""
-    sizes = [(1000, 50), (20000, 50), *([(100000, 200)] if "--whole" in arguments else [])]
+    sizes = [(1000, 50), (20000, 50), (100000, 200)]
     if len(arguments) == 2:
         sizes = [(int(arguments[0]), int(arguments[1]))]
     done = []
