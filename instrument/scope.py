@@ -87,7 +87,7 @@ class Scope:
         """Return whether a source file belongs to what is traced, without a frame that runs it."""
         path = Path(filename).resolve()
         inside = any(path.is_relative_to(root.resolve()) for root in self._roots())
-        return path.suffix == ".py" and (inside or self(str(path), None) is not None)
+        return path.suffix == ".py" and path.is_file() and (inside or self(str(path), None) is not None)
 
     def _roots(self) -> list[Path]:
         return [*self.directories, *(Path(path) for path in self._package_dirs())]
