@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sitegen.address import profile_path
 from sitegen.fragments import FileHtml
@@ -108,7 +108,7 @@ def _profile(
         else:
             by_request[step.request].append((step.job, number, "".join(links for _, links in found)))
     view = ProfileView(
-        row=row,
+        row=replace(row, unique=(), stale=min(row.stale, 1)),  # what it does not show must not make it anew
         first=tuple(map(tuple, by_request)),
         stray=stray,
         modules=folds,

@@ -51,6 +51,19 @@ def test_incremental_equals_clean_after_any_edits(capsys: pytest.CaptureFixture[
     assert builds > 3 * EXAMPLES and counted > EXAMPLES  # or the proof has stopped looking
 
 
+def test_edits_that_once_made_a_page_for_nothing() -> None:
+    state = Edits()
+    state.start()
+    try:
+        state.incremental_equals_clean()
+        state.edit_source(above="", body="def f(x):\n    if x:\n        return 1\n    return 2\n", name="a")
+        state.incremental_equals_clean()
+        state.rename_source(new="deep/d", old="__init__")  # symbols get other numbers, the profile's page shows none
+        state.incremental_equals_clean()
+    finally:
+        state.teardown()
+
+
 # ── planted faults ───────────────────────────────────────────────────────────────────────────────────────────────
 
 Args = tuple[object, ...]
