@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sitegen.address import package_of, package_path, symbol_path
 from sitegen.changes import Changes
-from sitegen.model import Gap
+from sitegen.model import Gap, Gaps
 from sitegen.render import Sheet
 from sitegen.treemap import Box, Leaf, treemap
 from sitegen.views import ModuleRow, ProfileRow, Tally
@@ -39,7 +39,7 @@ class HomeProfile:
     slug: str
     title: str
     status: str
-    stale: int
+    stale: int  # 1 where any of its cells is
     trouble: str | None
     requests: int
     symbols: int
@@ -49,7 +49,10 @@ class HomeProfile:
 
 @dataclass(frozen=True, slots=True)
 class HomeView:
-    """Totals over the whole source, and where to go from there; pictures are (width, height, boxes)."""
+    """Totals over the whole source, and where to go from there; pictures are (width, height, boxes).
+
+    What the page does not show (a gap's line, how a module's other symbols stand) is left out: it would make it anew.
+    """
 
     title: str
     tally: Tally
@@ -95,7 +98,6 @@ def home_sheet(whole: Whole, rows: Sequence[ProfileRow]) -> Sheet:
     tallies = [part.row.tally for part in whole.parts]
     profiles = tuple(map(_profile, rows))
     by_own = sorted((profile for profile in profiles if profile.symbols), key=lambda item: (-item.unique, item.slug))
-    gaps = (*whole.gaps.modules, *whole.gaps.symbols)
     view = HomeView(
         title=whole.config.title,
         tally=Tally(*(sum(getattr(tally, name) for tally in tallies) for name in Tally.__match_args__)),
@@ -107,20 +109,31 @@ def home_sheet(whole: Whole, rows: Sequence[ProfileRow]) -> Sheet:
         most_unique=tuple(by_own[:FEW]),
         least_unique=tuple(sorted(by_own[FEW:], key=lambda item: (item.unique, item.slug))[:FEW]),
         packages=packages,
-        gaps=tuple(sorted(gaps, key=lambda gap: -gap.statements))[:TOP],
-        all_gaps=len(gaps),
+        gaps=tuple(replace(gap, path="", line=0, branches=0) for gap in _largest(whole.gaps)),
+        all_gaps=len(whole.gaps.modules) + len(whole.gaps.symbols),
         pictures=tuple((size[0], size[1], _picture(packages, *size)) for size in (WIDE, NARROW)),
         changes=whole.changes,
     )
     return Sheet("home.html", "index.html", "Map", f"{whole.config.title}: which profiles run which code", view)
 
 
+def _largest(gaps: Gaps) -> list[Gap]:
+    return sorted((*gaps.modules, *gaps.symbols), key=lambda gap: -gap.statements)[:TOP]
+
+
 def _profile(row: ProfileRow) -> HomeProfile:
     head = row.head
     return HomeProfile(
-        head.slug, head.title, head.status, row.stale, row.trouble, len(head.requests), row.symbols, len(row.unique),
-        row.summary.lines_covered,
-    )  # fmt: skip
+        slug=head.slug,
+        title=head.title,
+        status=head.status,
+        stale=min(row.stale, 1),
+        trouble=row.trouble,
+        requests=len(head.requests),
+        symbols=row.symbols,
+        unique=len(row.unique),
+        lines=row.summary.lines_covered,
+    )
 
 
 def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
@@ -130,8 +143,12 @@ def _package_view(name: str, rows: tuple[ModuleRow, ...]) -> PackageView:
         statements=sum(row.statements for row in rows),
         symbols=sum(row.tally.total for row in rows),
         covered=sum(row.tally.body for row in rows),
-        modules=rows,
+        modules=tuple(replace(row, tally=_covered_or_not(row.tally)) for row in rows),
     )
+
+
+def _covered_or_not(tally: Tally) -> Tally:
+    return Tally(tally.body, 0, 0, 0, tally.total - tally.body)
 
 
 def _picture(packages: Sequence[PackageView], width: int, height: int, most: int) -> tuple[Box, ...]:

@@ -60,6 +60,10 @@ def test_edits_that_once_made_a_page_for_nothing() -> None:
         state.incremental_equals_clean()
         state.rename_source(new="deep/d", old="__init__")  # symbols get other numbers, the profile's page shows none
         state.incremental_equals_clean()
+        state.edit_source(above="", body="def g():\n    return 2\n", name="b")
+        state.incremental_equals_clean()
+        state.edit_source(above="# moved\n", body="def g():\n    return 2\n", name="b")  # home shows no gap's line
+        state.incremental_equals_clean()
     finally:
         state.teardown()
 
