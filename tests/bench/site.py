@@ -93,23 +93,32 @@ _RUN = re.compile(r"<code>([^<]+)</code></a></td><td><span[^>]*>([^<]+)</span></
 _MEMBER = re.compile(
     r"<code>([^<]+)</code></a></td><td>(\w[^<]*)</td><td><span[^>]*>([^<]+)</span></td>.*?<small>([^<]+)<"
 )
-_LINE = re.compile(r'<span id="L\d+"[^>]*><a[^>]*>.*?</a>(.*?)\n</span>')
+_LINE = re.compile(r'<span id="L(\d+)"( class="lx")?[^>]*><a[^>]*>.*?</a>(.*?)\n</span>')
+_AROUND = re.compile(r'<a[^>]*href="[^"]*\.html">([^<]+)</a>')
+SOMEWHERE = "index.md"  # where the peer's links lead: a page that is there, so that mkdocs warns of none
 
 
 def as_markdown(page: str) -> str:
-    """Return a module's or symbol's page as Markdown: heading, facts, profiles, members and highlighted source."""
+    """Return a module's or symbol's page as Markdown: facts, links, profiles, members, numbered and marked source."""
     facts = [
         html.unescape(re.sub(r"<[^>]+>", "", text)) for text in re.findall(r"<p class=\"cv-\w+\">.*?</p>", page)[:2]
     ]
-    lines = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in _LINE.findall(page)]
     name = re.findall(r"<title>(.*?) ·", page)[0]
-    table = [
-        f"# {name}\n\n" + "\n\n".join(facts) + "\n\n## Profiles\n\n| profile | certainty | lines |\n| --- | --- | --- |"
-    ]
-    table += [f"| `{slug}` | {certainty} | {count} |" for slug, certainty, count in _RUN.findall(page)]
+    around = [f"[{html.unescape(text)}]({SOMEWHERE})" for text in _AROUND.findall(page)]
+    table = [f"# {name}\n\n" + "\n\n".join([*facts, " ".join(around)]) + "\n\n## Profiles\n"]
+    table += ["| profile | certainty | lines |\n| --- | --- | --- |"]
+    table += [f"| [`{slug}`]({SOMEWHERE}) | {certainty} | {count} |" for slug, certainty, count in _RUN.findall(page)]
     table.append("\n## Members\n\n| symbol | kind | state | lines |\n| --- | --- | --- | --- |")
-    table += [f"| `{item}` | {kind} | {state} | {count} |" for item, kind, state, count in _MEMBER.findall(page)]
-    return "\n".join([*table, "\n## Source\n", "```python", *lines, "```", ""])
+    table += [
+        f"| [`{item}`]({SOMEWHERE}) | {kind} | {state} | {count} |"
+        for item, kind, state, count in _MEMBER.findall(page)
+    ]
+    lines = _LINE.findall(page)
+    first = lines[0][0] if lines else "1"
+    executed = " ".join(str(at) for at, (_, mark, _) in enumerate(lines, 1) if mark)
+    fence = f'```` {{ .python linenums="{first}" hl_lines="{executed}" }}'
+    source = [html.unescape(re.sub(r"<[^>]+>", "", text)) for _, _, text in lines]
+    return "\n".join([*table, "\n## Source\n", fence, *source, "````", ""])
 
 
 def mkdocs(root: Path, pages: list[Path]) -> Cost:
@@ -121,7 +130,7 @@ def mkdocs(root: Path, pages: list[Path]) -> Cost:
     (folder / "docs/index.md").write_text("# Home\n")
     (folder / "mkdocs.yml").write_text(
         "site_name: Peer\ntheme: {name: material, font: false}\nplugins: []\nnav: [index.md]\n"
-        "markdown_extensions: [tables, pymdownx.highlight, pymdownx.superfences]\n"
+        "markdown_extensions: [tables, pymdownx.superfences, pymdownx.highlight: {anchor_linenums: true}]\n"
         "validation: {nav: {omitted_files: ignore}}\n"
     )
     return measured([sys.executable, "-m", "mkdocs", "build", "-q"], folder)
