@@ -255,23 +255,33 @@ def taken(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
 
 def boards(directory: Path) -> list[Board]:
     """Return the boards of all live processes of this directory that have something to say."""
-    before: list[Path] = []
-    found: list[Board] = []
+    before: list[Path] | None = None
+    found: dict[Path, Board] = {}
+    last: dict[str, Board] = {}  # of each process, what it said when it was last heard
     for _ in range(100):
-        now = journals(directory)
+        # Boards, not journals: those that were rolled wait in their hundreds, and meanwhile the next one rolls.
+        now = _board_paths(directory / FOLDER)
         if now == before:
-            break
-        # A process that rolls its journal has the next board before the last one goes: look until no journal is new.
-        before, found = now, [board for path in now if (board := _live_board(path)) is not None]
-    return found
+            return list(found.values())
+        # A process that rolls its journal has the next board before the last one goes: look until no board is new.
+        before, found = now, {path: board for path in now if (board := _live_board(path)) is not None}
+        last.update((path.name.rsplit(".", 2)[0], board) for path, board in found.items())
+    return list(last.values())  # somebody rolls faster than we look
+
+
+def _board_paths(folder: Path) -> list[Path]:
+    try:  # a fifth of the time of a glob
+        return sorted(folder / name for name in os.listdir(folder) if name.endswith(OPEN_SUFFIX))
+    except FileNotFoundError:
+        return []
 
 
 def _live_board(path: Path) -> Board | None:
-    board = _read_board(path.with_suffix(OPEN_SUFFIX))
+    board, journal = _read_board(path), path.with_suffix(SUFFIX)
     if board == Board():
         return None  # not worth a lock, which could be in the way of somebody who recovers
-    with taken(path, fcntl.LOCK_SH) as left_over:
-        return board if not left_over and path.exists() else None
+    with taken(journal, fcntl.LOCK_SH) as left_over:
+        return board if not left_over and journal.exists() else None
 
 
 def open_traces(directory: Path) -> dict[str, int]:
