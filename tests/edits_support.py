@@ -208,7 +208,9 @@ class Edits(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def delete_source(self, name: str) -> None:
-        (self.root / f"pkg/{name}.py").unlink(missing_ok=True)
+        path = self.root / f"pkg/{name}.py"
+        if set((self.root / "pkg").rglob("*.py")) - {path}:  # without any source there is no site
+            path.unlink(missing_ok=True)
 
     @rule(old=st.sampled_from(NAMES), new=st.sampled_from(NAMES))
     def rename_source(self, old: str, new: str) -> None:
