@@ -18,10 +18,13 @@ ANY_ENGINE = {"no_propagation", "inheriting_worker"}
 def test_the_check_fails_for_a_planted_fault(fault: str, tmp_path: Path) -> None:
     if fault not in ANY_ENGINE and sys.version_info < (3, 12):
         pytest.skip("the sysmon engine needs CPython 3.12")
-    directory = tmp_path / "data"
-    with werkzeug(environment(directory, ENGINES[0]), tmp_path, fault) as port:
-        sent = fire(port, oracle(), 800)
-    recall, precision, differences = compare(sent, recorded(directory), oracle())
+    for attempt in range(5):  # some faults strike only where two requests meet
+        directory = tmp_path / f"data{attempt}"
+        with werkzeug(environment(directory, ENGINES[0]), tmp_path, fault) as port:
+            sent = fire(port, oracle(), 800)
+        recall, precision, differences = compare(sent, recorded(directory), oracle())
+        if differences:
+            break
     assert differences, "the fault went unseen"
     assert recall < 1.0 or precision < 1.0
     log = (tmp_path / "server.log").read_text()

@@ -468,10 +468,10 @@ def test_the_404_page_finds_the_site_wherever_it_lies(page: Page, below: str, pa
     links = page.evaluate("[...document.links].map((link) => link.href)")
     assert path.startswith("no") or len(heads) == 1  # a folder of the map says where it begins
     assert len(links) == len(SECTIONS) + 2 and all(link.startswith(below) for link in links)
-    assert page.evaluate("getComputedStyle(document.querySelector('.cv-tabs')).backgroundColor") != "rgba(0, 0, 0, 0)"
+    expect(page.locator(".cv-tabs")).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
     page.locator(".cv-tabs").get_by_text("Gaps").click()
     expect(page).to_have_url(below + "gaps/")
-    assert page.get_by_role("heading", level=1).inner_text() == "Gaps"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Gaps")
 
 
 def test_the_404_page_offers_the_finder_with_the_name(page: Page, below: str) -> None:
