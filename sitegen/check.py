@@ -9,9 +9,10 @@ from pathlib import Path
 
 from instrument.errors import CovatlasError, Finding, counted
 from sitegen.check_rules import Drift, Ground, rules
+from sitegen.coverage_config import read_exclude
 from sitegen.generate import BuildOptions, Say
 from sitegen.pipeline import inventory_of
-from sitegen.snapshot import read_exclude, read_sources
+from sitegen.snapshot import read_sources
 from sitegen.store import DiskStore, NullStore, Store, toolchain
 
 

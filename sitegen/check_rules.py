@@ -16,12 +16,12 @@ from instrument.errors import CovatlasError, counted
 from instrument.record import SCHEMA as RECORD_SCHEMA
 from instrument.record import decode_record
 from sitegen.address import symbol_path
+from sitegen.coverage_config import read_exclude
 from sitegen.data import SCHEMA, inventory_artifact
 from sitegen.generate import BuildOptions
 from sitegen.inventory_file import drift, parse_artifact, read_artifact
 from sitegen.model import Inventory
 from sitegen.nights import FILE, Nights, read_nights
-from sitegen.snapshot import read_exclude
 from sitegen.store import MADE_BY, toolchain
 from sitegen.workflows import find_stale
 

@@ -139,10 +139,11 @@ def combine(slugs: tuple[str, ...], coverage_dir: str | None) -> None:
 def inventory(ctx: click.Context, source: tuple[str, ...], coverage_config: str | None, form: str,
               inventory: str | None, check: bool) -> None:  # fmt: skip
     """Say what the source defines, found without running it: a line per module, class and function."""
+    from sitegen.coverage_config import read_exclude
     from sitegen.data import inventory_artifact, inventory_text
     from sitegen.inventory_file import drift, parse_artifact, read_artifact, write_artifact
     from sitegen.pipeline import inventory_of
-    from sitegen.snapshot import read_exclude, read_sources
+    from sitegen.snapshot import read_sources
     from sitegen.store import NullStore
 
     sources = read_sources(tuple(map(Path, source)), say=_say)

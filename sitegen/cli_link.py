@@ -25,10 +25,11 @@ def add_to(main: click.Group) -> None:
         SYMBOL is an id as pkg.climate.Climate.build, or the end of one. The path of FILE may begin further up, as
         src/pkg/climate.py:120, or further down. Exits with 1 where nothing, or more than one thing, is meant.
         """
+        from sitegen.coverage_config import read_exclude
         from sitegen.generate import options_from
         from sitegen.link import answer_value, checked_site_url, find_target, finding_of
         from sitegen.pipeline import inventory_of
-        from sitegen.snapshot import read_exclude, read_sources
+        from sitegen.snapshot import read_sources
         from sitegen.store import DiskStore, NullStore, toolchain
 
         base = checked_site_url(site_url or _site_url(Path("mkdocs.yml")))

@@ -8,6 +8,7 @@ reads logical lines with one regular expression. `tests/test_oracle.py` compares
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import sys
 from bisect import bisect_left
@@ -15,14 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
 
-import coverage
-from coverage.parser import PythonParser
-
 from sitegen.model import mask_of
 from sitegen.scan import Unsure, colon_in, logical_spans
 
 # The finder repeats the rules of this release's parser; under any other, coverage.py's own is asked.
-KNOWN = coverage.version_info[:2] == (7, 17) and sys.version_info < (3, 14)
+KNOWN = importlib.metadata.version("coverage").startswith("7.17.") and sys.version_info < (3, 14)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _HOLDERS = (ast.stmt, ast.excepthandler, ast.match_case)
 _FIELDS = ("body", "orelse", "finalbody", "handlers", "cases")  # every field that can hold statements
@@ -53,8 +51,14 @@ def find_lines(text: str, tree: ast.Module, path: str, exclude: str, *, fstrings
 
 def find_slow(text: str, path: str, exclude: str) -> Lines:
     """Return the lines of a file as coverage.py's own parser finds them."""
+    from coverage.exceptions import CoverageException  # hardly ever needed, and a tenth of a small build to import
+    from coverage.parser import PythonParser
+
     parser = PythonParser(text=text, filename=path, exclude=exclude)
-    parser.parse_source()
+    try:
+        parser.parse_source()
+    except CoverageException as error:
+        raise ValueError(str(error)) from error
     last: dict[int, int] = {}
     for line, first in parser.multiline_map.items():
         last[first] = max(line, last.get(first, 0))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from instrument.errors import CovatlasError
 from sitegen.address import profile_path
 from sitegen.fingerprint import digest
@@ -77,7 +79,7 @@ def causes_of(prepared: Prepared) -> tuple[str, ...]:
     memory = memory_of(prepared.options.cache_dir, prepared.options.site_dir).with_suffix(".inputs")
     now = _inputs(prepared)
     try:
-        before = json.loads(memory.read_bytes())
+        before = orjson.loads(memory.read_bytes())
         causes = tuple(
             f"{name} {'is new' if name not in before else 'is gone' if name not in now else 'changed'}"
             for name in sorted(now.keys() | before.keys())
@@ -87,7 +89,7 @@ def causes_of(prepared: Prepared) -> tuple[str, ...]:
         causes = ("there is no earlier build of this site in the cache",)
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(now))
+        memory.write_bytes(orjson.dumps(now))
     except OSError:
         pass  # the next build can only say less
     return causes

@@ -19,7 +19,7 @@ from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
 from sitegen.publish import TOKEN, Published, left_over, publish, read_token
 from sitegen.snapshot import SnapshotOptions, read_snapshot
-from sitegen.statcache import Present, Stat, look_at, memory_of, save, stats_after, untouched
+from sitegen.statcache import Present, look_at, memory_of, save, stats_after
 from sitegen.store import DiskStore, NullStore, Store, toolchain
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def prepare(options: BuildOptions, say: Say) -> Prepared:
     """Read every input once; raise CovatlasError where one is bad."""
     title = options.title or ", ".join(source.name for source in options.sources)
     config = SiteConfig(title, options.repo_url, options.branch, options.source_prefix)
+    store: Store = NullStore() if options.clean else DiskStore(options.cache_dir / "stages", toolchain(), say)
     snapshot = read_snapshot(
         SnapshotOptions(
             *(options.sources, options.coverage_dir, config, options.coverage_config),
@@ -146,8 +147,8 @@ def prepare(options: BuildOptions, say: Say) -> Prepared:
             site_dir=options.site_dir,
         ),
         say,
+        store,
     )
-    store: Store = NullStore() if options.clean else DiskStore(options.cache_dir / "stages", toolchain(), say)
     return Prepared(options, snapshot, store)
 
 
@@ -207,15 +208,13 @@ def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> 
         prepared.store.note_use()
 
 
-def as_it_was(prepared: Prepared, inputs: Known[Any], stats: Mapping[str, Stat]) -> Outcome | None:
+def as_it_was(prepared: Prepared, inputs: Known[Any], present: Present) -> Outcome | None:
     """Return the site as it stands where neither an input nor any of its files changed since it was built."""
-    options = prepared.options
-    if left_over(stats):
+    if not present.token or left_over(present.digests):
         return None
-    token = untouched(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), stats)
-    if not token or prepared.store.note(page_set, (prepared.snapshot, inputs)) != token:
+    if prepared.store.note(page_set, (prepared.snapshot, inputs)) != present.token:
         return None
-    return Outcome(Published((), (), token), {}, read_token(options.site_dir) or {})
+    return Outcome(Published((), (), present.token), {}, read_token(prepared.options.site_dir) or {})
 
 
 def publish_and_remember(
@@ -224,14 +223,14 @@ def publish_and_remember(
     """Publish a manifest and save the digests of the site's files for the next build."""
     site, memory = options.site_dir, memory_of(options.cache_dir, options.site_dir)
     published = publish(site, manifest, present.digests, staging)
-    if published.written or published.deleted or not memory.exists():
+    if published.written or published.deleted or not present.token:
         save(site, TOKEN, memory, manifest, stats_after(site, present.stats, published.written))
     return published
 
 
-def present_in(options: BuildOptions, stats: Mapping[str, Stat] | None = None) -> Present:
-    """Return the files that are in the site directory, by their stats if those are known."""
-    return look_at(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir), stats)
+def present_in(options: BuildOptions) -> Present:
+    """Return the files that are in the site directory."""
+    return look_at(options.site_dir, TOKEN, memory_of(options.cache_dir, options.site_dir))
 
 
 def new_staging(cache_dir: Path) -> Path:

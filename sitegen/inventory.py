@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import tokenize
 import warnings
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property
-
-from coverage.exceptions import CoverageException
-from coverage.phystokens import source_encoding
 
 from sitegen.astdigest import read_facts
 from sitegen.coverage_lines import docstring_of, find_lines
@@ -26,7 +25,7 @@ from sitegen.scan import one_line
 _PROPERTIES = frozenset({"property", "cached_property", "abstractproperty"})
 _ACCESSORS = frozenset({"getter", "setter", "deleter"})
 # What decoding, `ast`, `tokenize` and the compiler raise for text that is no Python (RecursionError: nested too deep).
-_NOT_PYTHON = (SyntaxError, ValueError, LookupError, RecursionError, MemoryError, CoverageException)
+_NOT_PYTHON = (SyntaxError, ValueError, LookupError, RecursionError, MemoryError)
 
 
 def read_inventory(path: str, module: str, data: bytes, exclude: str) -> FileInventory:
@@ -53,7 +52,7 @@ def source_text(data: bytes) -> str:
     Raises SyntaxError for an unknown encoding, UnicodeDecodeError for bytes that are not in it.
     """
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\f", b" ")
-    text = data.decode(source_encoding(data))
+    text = data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
     return text if not text or text.endswith("\n") else text + "\n"
 
 

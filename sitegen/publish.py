@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 from instrument.errors import CovatlasError
 
@@ -41,12 +42,12 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     token = encode_token(manifest)
     digest = hashlib.sha256(token).hexdigest()
     stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
-    gone = sorted(ours - set(manifest))
+    gone = sorted(ours - manifest.keys())
     if not (differing or gone or left_over(present)) and present.get(TOKEN) == digest:
         return Published((), (), digest)
     try:
         site_dir.mkdir(parents=True, exist_ok=True)
-        _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": sorted(ours | set(manifest))}))
+        _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": [*manifest, *gone]}))
         (site_dir / TOKEN).unlink(missing_ok=True)
         for path in stray:
             (site_dir / path).unlink(missing_ok=True)
@@ -81,7 +82,7 @@ def manifest_digest(digests: Mapping[str, str]) -> str:
 def read_token(site_dir: Path) -> dict[str, str] | None:
     """Return the manifest of a whole site, None where there is none."""
     try:
-        value = json.loads((site_dir / TOKEN).read_bytes())
+        value = orjson.loads((site_dir / TOKEN).read_bytes())
         files = value["files"]
         return files if manifest_digest(files) == value["digest"] else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -95,14 +96,14 @@ def _claim(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, st
     listed = _listed(site_dir / JOURNAL) or _listed(site_dir / TOKEN)
     found = {path for path in present if path not in (TOKEN, JOURNAL) and not path.endswith(_TEMPORARY)}
     if listed is None:
-        foreign = sorted(found - set(manifest))
+        foreign = sorted(found - manifest.keys())
         if foreign:
             raise CovatlasError(
                 f"{site_dir}: holds files that Covatlas did not make ({foreign[0]!r} and {len(foreign) - 1} more); "
                 "choose another --site-dir or empty this one"
             )
         return found
-    clash = sorted((found - listed) & set(manifest))
+    clash = sorted((found - listed) & manifest.keys())
     if clash:
         raise CovatlasError(
             f"{site_dir / clash[0]}: Covatlas did not make this file and would overwrite it; move it away"
@@ -112,7 +113,7 @@ def _claim(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, st
 
 def _listed(path: Path) -> set[str] | None:
     try:
-        return {item for item in json.loads(path.read_bytes())["files"] if isinstance(item, str)}
+        return {item for item in orjson.loads(path.read_bytes())["files"] if isinstance(item, str)}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a torn token proves nothing: the directory is judged by what it holds
 
@@ -170,4 +171,4 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _encode(value: object) -> bytes:
-    return (json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)

@@ -28,7 +28,6 @@ from sitegen.generate import (
     remember_whole,
     site_name,
 )
-from sitegen.statcache import stats_below
 
 if TYPE_CHECKING:
     from sitegen.press import Fate
@@ -100,15 +99,14 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
-    stats = stats_below(options.site_dir)
-    if (outcome := as_it_was(prepared, inputs, stats)) is not None:
+    present = present_in(options)
+    if (outcome := as_it_was(prepared, inputs, present)) is not None:
         return outcome
     from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
     from sitegen.pipeline import plan_of
 
     plan = plan_of(prepared.snapshot, store, options.jobs)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
-    present = present_in(options, stats)
     if frame is None or any(present.digests.get(path) != found for path, found in frame.value.files):
         return None
     staging = new_staging(options.cache_dir)

@@ -6,20 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import coverage
-from coverage.exceptions import CoverageException
-from coverage.files import PathAliases
-
 from instrument.errors import CovatlasError
 from instrument.slug import SlugError, parse_slug
+from sitegen.coverage_config import read_rules
 from sitegen.model import ProfileInput, SiteConfig, Snapshot, SourceText
 from sitegen.previous import read_previous
+from sitegen.store import NullStore, Store
 
 _DATA = ".coverage"
 _RECORD = ".run.json"
@@ -45,17 +42,22 @@ def _to_stderr(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def read_snapshot(options: SnapshotOptions, say: Callable[[str], None] = _to_stderr) -> Snapshot:
+def read_snapshot(
+    options: SnapshotOptions, say: Callable[[str], None] = _to_stderr, store: Store | None = None
+) -> Snapshot:
     """Read every input of a build once; `say` gets one sentence for each thing left out.
+
+    `store` may know what coverage.py says of its configuration.
 
     Raises CovatlasError where there is no source, no profile data, or something cannot be read.
     """
     sources = read_sources(options.sources, say)
+    exclude, aliases = read_rules(options.coverage_config, store or NullStore())
     return Snapshot(
         config=options.config,
-        exclude=read_exclude(options.coverage_config),
+        exclude=exclude,
         sources=sources,
-        profiles=read_profile_inputs(options.coverage_dir, say, read_aliases(options.coverage_config)),
+        profiles=read_profile_inputs(options.coverage_dir, say, aliases),
         templates=read_templates(),
         commit=options.commit or os.environ.get("GITHUB_SHA") or _head(options.sources[0]),
         previous=read_previous(options.previous, options.site_dir, say) if options.previous else None,
@@ -198,42 +200,7 @@ def _slug_of(name: str) -> tuple[str | None, bool]:
     return (slug if found and (not rest or rest.startswith(".")) else None), False
 
 
-# ── configuration ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def read_exclude(config: Path | None) -> str:
-    """Return coverage.py's exclude list of a configuration file as one regular expression, joined as it joins it."""
-    with _mend(config):
-        patterns = _coverage(config).get_exclude_list("exclude")
-    return patterns[0] if len(patterns) == 1 else "|".join(f"(?:{pattern})" for pattern in patterns)
-
-
-def read_aliases(config: Path | None) -> tuple[tuple[str, str], ...]:
-    """Return the [paths] of a coverage configuration, in coverage.py's order: which directories stand for which.
-
-    Each is (regular expression of the recorded directory, absolute directory here, with a slash at its end).
-    """
-    with _mend(config):
-        paths: dict[str, list[str]] = _coverage(config).get_option("paths") or {}  # type: ignore[assignment]
-        rules = PathAliases()
-        for here, *elsewhere in paths.values():
-            for pattern in elsewhere:
-                rules.add(pattern, os.path.realpath(here))
-    return tuple((regex.pattern, result) for _, regex, result in rules.aliases)
-
-
-def _coverage(config: Path | None) -> coverage.Coverage:
-    if config is not None and not config.is_file():
-        raise CovatlasError(f"coverage config {config} does not exist; name the file with --coverage-config")
-    return coverage.Coverage(config_file=str(config) if config else False, data_file=None)
-
-
-@contextmanager
-def _mend(config: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except CoverageException as error:
-        raise CovatlasError(f"coverage config {config}: {' '.join(str(error).split())}; mend the file") from None
+# ── templates, commit ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_templates() -> tuple[tuple[str, str], ...]:

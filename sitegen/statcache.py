@@ -14,56 +14,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_MAGIC = b"covatlas stat 2\n"
-_RECORD = struct.Struct("<32sqqqQ")
-_STAT = struct.Struct("<qqqQ")
-Stat = tuple[int, int, int, int]  # size, modification and change time in ns, inode
+_MAGIC = b"covatlas stat 3\n"
+_HEAD = struct.Struct("<32sqq")  # digest of the token, number of files, time of the newest in ns
+_STAT = struct.Struct("=qqqQ")
+Stat = bytes  # packed: size, modification and change time in ns, inode
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The files below a directory, their digests and stats; `read` counts those that had to be read."""
+    """The files below a directory, their digests and stats; `read` counts those that had to be read.
+
+    `token` is the token's digest where no file that was saved changed since, whatever others put there, else "".
+    """
 
     digests: Mapping[str, str]
     read: int
     stats: Mapping[str, Stat]
+    token: str = ""
 
 
-def untouched(site_dir: Path, token: str, memory: Path, stats: Mapping[str, Stat]) -> str:
-    """Return the digest of the token of a site whose files surely are as they were saved, "" of any other.
-
-    All at once, in a third of the time that one by one takes; files that are not of the site do not matter.
-    """
-    data = _read(memory)
-    if not data or token not in stats or _hash(site_dir / token) != data[:32].hex():
-        return ""
-    found = [stats.get(path) for path in _paths(data)]
-    young = stats[token][1]
-    if any(stat is None or stat[1] >= young or stat[2] >= young for stat in found) or _signature(found) != data[32:64]:
-        return ""
-    return data[:32].hex()
-
-
-def _signature(stats: Iterable[Stat | None]) -> bytes:
-    return hashlib.sha256(b"".join([_STAT.pack(*stat) for stat in stats if stat])).digest()
-
-
-def look_at(site_dir: Path, token: str, memory: Path, stats: Mapping[str, Stat] | None = None) -> Present:
+def look_at(site_dir: Path, token: str, memory: Path) -> Present:
     """Return the digest of every file below `site_dir`; `token` is the file written last, `memory` what was saved."""
-    stats = stats_below(site_dir) if stats is None else stats
-    known, token_digest = _load(memory)
-    young = stats[token][1] if token in stats else 0
-    if token in stats and _hash(site_dir / token) != token_digest:
-        known = {}
-    found, read = {}, 0
-    for path, stat in stats.items():
-        kept = known.get(path)
-        if kept is not None and kept[1] == stat and stat[1] < young and stat[2] < young:
-            found[path] = kept[0]
-        else:
-            found[path] = _hash(site_dir / path)
-            read += 1
-    return Present(found, read, stats)
+    stats = stats_below(site_dir)
+    body = _read(memory) if token in stats else b""
+    found = {token: _hash(site_dir / token)} if token in stats else {}
+    missing = True
+    if body and body[:32].hex() == found[token]:
+        paths, digests, saved, newest = _parts(body)
+        young = _STAT.unpack(stats[token])[1]
+        for number, path in enumerate(paths):
+            stat = saved[_STAT.size * number : _STAT.size * (number + 1)]
+            if stats.get(path) == stat and (newest < young or _newest(stat) < young):
+                found[path] = digests[64 * number : 64 * (number + 1)]
+        missing = len(found) <= len(paths)
+    read = 1 if found else 0
+    for path in stats.keys() - found.keys():
+        found[path] = _hash(site_dir / path)
+        read += 1
+    return Present(found, read, stats, "" if missing else found[token])
 
 
 def save(
@@ -75,12 +63,12 @@ def save(
     """
     stats = stats_below(site_dir) if stats is None else stats
     paths = [path for path in digests if path in stats and path != token]
+    saved = b"".join([stats[path] for path in paths])
     body = b"".join(
         (
-            bytes.fromhex(_hash(site_dir / token)),
-            _signature(stats[path] for path in paths),
-            struct.pack("<q", len(paths)),
-            *(_RECORD.pack(bytes.fromhex(digests[path]), *stats[path]) for path in paths),
+            _HEAD.pack(bytes.fromhex(_hash(site_dir / token)), len(paths), _newest(saved)),
+            bytes.fromhex("".join([digests[path] for path in paths])),
+            saved,
             "\0".join(paths).encode("utf-8", "surrogateescape"),
         )
     )
@@ -124,7 +112,13 @@ def stats_after(site_dir: Path, before: Mapping[str, Stat], written: Iterable[st
 
 
 def _of(stat: os.stat_result) -> Stat:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+def _newest(stats: bytes) -> int:
+    """Return the latest time in packed stats."""
+    fields = memoryview(stats).cast("q").tolist()
+    return max(fields[1::4] + fields[2::4], default=0)
 
 
 def _hash(path: Path) -> str:
@@ -147,18 +141,10 @@ def _read(memory: Path) -> bytes:
     return body if data[:start] == _MAGIC + hashlib.sha256(body).digest() else b""
 
 
-def _load(memory: Path) -> tuple[dict[str, tuple[str, Stat]], str]:
-    body = _read(memory)
-    if not body:
-        return {}, ""
-    paths = _paths(body)
-    records = _RECORD.iter_unpack(body[72 : 72 + len(paths) * _RECORD.size])
-    return {
-        path: (digest.hex(), (size, mtime, ctime, inode))
-        for path, (digest, size, mtime, ctime, inode) in zip(paths, records, strict=True)
-    }, body[:32].hex()
-
-
-def _paths(body: bytes) -> list[str]:
-    (count,) = struct.unpack_from("<q", body, 64)
-    return body[72 + count * _RECORD.size :].decode("utf-8", "surrogateescape").split("\0") if count else []
+def _parts(body: bytes) -> tuple[list[str], str, bytes, int]:
+    """Return paths, digests in hex and packed stats one after the other, and the time of the newest file."""
+    _, count, newest = _HEAD.unpack_from(body)
+    stats = _HEAD.size + 32 * count
+    names = stats + _STAT.size * count
+    paths = body[names:].decode("utf-8", "surrogateescape").split("\0") if count else []
+    return paths, body[_HEAD.size : stats].hex(), body[stats:names], newest

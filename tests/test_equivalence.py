@@ -123,8 +123,8 @@ def _patched(**targets: object) -> ExitStack:
     return stack
 
 
-def _only_mtime(site: Path) -> dict[str, tuple[int, int, int, int]]:
-    return {path: (size, mtime, 0, 0) for path, (size, mtime, _, _) in STATS(site).items()}
+def _only_mtime(site: Path) -> dict[str, statcache.Stat]:
+    return {path: stat[:16] + bytes(16) for path, stat in STATS(site).items()}  # size and modification time
 
 
 def cover_by_the_hour(file: FileInventory, recorded: tuple[pipeline.Recorded, ...]) -> FileCoverage:
@@ -160,9 +160,7 @@ FAULTS: dict[str, Callable[[], ExitStack]] = {
     "published files are believed": lambda: _patched(
         generate__look_at=lambda site, *_: statcache.Present(read_token(site) or {}, 0, STATS(site))
     ),
-    "modification times are believed": lambda: _patched(
-        statcache__stats_below=_only_mtime, site__stats_below=_only_mtime
-    ),
+    "modification times are believed": lambda: _patched(statcache__stats_below=_only_mtime),
     "cache entries are not checked": lambda: _patched(entries___check=lambda digest, payload: b"0" * 32),
 }
 

@@ -18,12 +18,12 @@ import pytest
 from coverage.regions import code_regions
 
 from sitegen.astdigest import read_facts
+from sitegen.coverage_config import read_exclude
 from sitegen.coverage_lines import KNOWN, Lines, find_fast, find_lines, find_slow
 from sitegen.inventory import read_inventory, source_text
 from sitegen.model import lines_of, mask_of
 from sitegen.regions import find_regions
 from sitegen.scan import Unsure, colon_in, logical_spans
-from sitegen.snapshot import read_exclude
 from tests import atlas_support as support
 
 WHOLE = bool(os.environ.get("COVATLAS_WHOLE"))

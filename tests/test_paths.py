@@ -9,8 +9,8 @@ import coverage
 import pytest
 
 from instrument.errors import CovatlasError
+from sitegen.coverage_config import read_aliases
 from sitegen.paths import PathMap
-from sitegen.snapshot import read_aliases
 from tests import atlas_support as support
 
 TREE = (

@@ -12,8 +12,9 @@ import coverage
 import pytest
 
 from instrument.errors import CovatlasError
+from sitegen.coverage_config import read_exclude
 from sitegen.model import Snapshot
-from sitegen.snapshot import read_exclude, read_profile_inputs, read_snapshot, read_sources, read_templates
+from sitegen.snapshot import read_profile_inputs, read_snapshot, read_sources, read_templates
 from tests import atlas_support as support
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.statcache import look_at, save, stats_below, untouched
+from sitegen.statcache import look_at, save
 
 
 def _sha(data: bytes) -> str:
@@ -98,7 +98,7 @@ def test_a_damaged_memory_only_costs_time(site: Path, damage: bytes | None) -> N
 
 
 def _untouched(site: Path) -> str:
-    return untouched(site, "token", site.with_name("memory"), stats_below(site))
+    return look_at(site, "token", site.with_name("memory")).token
 
 
 def test_a_site_as_it_was_is_known_by_its_token_whatever_others_put_there(site: Path) -> None:
