@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from bisect import bisect_left
 from operator import attrgetter
 from typing import Any
@@ -31,6 +30,7 @@ from sitegen.tables import csv_tables, overlap_value, routes_value
 
 SCHEMA = 1
 INVENTORY = "data/inventory.json"
+_SPECIAL = re.compile(r'[,"\r\n]')
 
 
 def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
@@ -218,15 +218,21 @@ def matrix_csv_artifact(matrix: Matrix) -> Artifact:
             cells[index].append((column, "body"))
         for index, certainty in uncertain:
             cells[index].append((column, certainty))
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("symbol", *matrix.profiles))
+    rows = [",".join(map(_field, ("symbol", *matrix.profiles))) + "\n"]
+    width = len(matrix.profiles)
     for symbol, own in zip(matrix.symbols, cells, strict=True):
-        row = [symbol, *("",) * len(matrix.profiles)]
-        for column, certainty in own:
-            row[column] = certainty
-        rows.writerow(row)
-    return Artifact("data/matrix.csv", text.getvalue().encode())
+        rows.append(_field(symbol))
+        last = 0
+        for column, certainty in own:  # most of a row is empty
+            rows.append("," * (column - last) + certainty)
+            last = column
+        rows.append("," * (width - last) + "\n")
+    return Artifact("data/matrix.csv", "".join(rows).encode())
+
+
+def _field(text: str) -> str:
+    """Return a field of a CSV file, in quotes where it needs them."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def gaps_artifact(atlas: Atlas) -> Artifact:

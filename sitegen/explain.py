@@ -97,7 +97,7 @@ def causes_of(prepared: Prepared) -> tuple[str, ...]:
 
 def _inputs(prepared: Prepared) -> dict[str, str]:
     snapshot = prepared.snapshot
-    found = {f"source {source.path}": digest(source.data) for source in snapshot.sources}
+    found = {f"source {source.path}": source.data.digest for source in snapshot.sources}
     found |= {f"profile {profile.slug}": digest(profile) for profile in snapshot.profiles}
     found |= {f"template {name}": digest(text) for name, text in snapshot.templates}
     found["configuration"] = digest((snapshot.config, snapshot.exclude))

@@ -13,6 +13,7 @@ from sitegen.before import Gone as Gone
 from sitegen.before import Night as Night
 from sitegen.before import Previous as Previous
 from sitegen.before import PreviousProfile as PreviousProfile
+from sitegen.fingerprint import Known
 from sitegen.masks import lines_of as lines_of
 from sitegen.masks import mask_of as mask_of
 
@@ -25,12 +26,12 @@ Kind = Literal["module", "class", "function", "method", "property"]
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """One source file as read: `data` is its bytes, `absolute` where it was found."""
+    """One source file as read: `data` is its bytes, hashed once, `absolute` where it was found."""
 
     path: str
     module: str
     absolute: str
-    data: bytes
+    data: Known[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ProfileInput:
     """
 
     slug: str
-    data: tuple[tuple[str, bytes], ...]
+    data: tuple[tuple[str, Known[bytes]], ...]
     record: bytes | None
     aliases: tuple[tuple[str, str], ...] = ()
 

@@ -70,8 +70,8 @@ class Plan:
 
 def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
-    sources = {source.path: Known(source.data) for source in snapshot.sources}
-    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, sources, store, jobs), store)
+    sources = {source.path: source.data for source in snapshot.sources}
+    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, store, jobs), store)
     profiles = _profiles(snapshot, store, jobs)
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
     steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
@@ -129,13 +129,13 @@ def inventory_of(sources: tuple[SourceText, ...], exclude: str, store: Store) ->
 
 
 def _inventories(
-    sources: tuple[SourceText, ...], exclude: str, data: dict[str, Known[bytes]], store: Store, jobs: int
+    sources: tuple[SourceText, ...], exclude: str, store: Store, jobs: int
 ) -> dict[str, Known[FileInventory]]:
     def read(source: SourceText) -> Known[FileInventory]:
-        return store.call(read_inventory, source.path, source.module, data[source.path], exclude)
+        return store.call(read_inventory, source.path, source.module, source.data, exclude)
 
     def known(source: SourceText) -> bool:
-        return store.look(read_inventory, source.path, source.module, data[source.path], exclude) is not None
+        return store.look(read_inventory, source.path, source.module, source.data, exclude) is not None
 
     def named(source: SourceText) -> str:
         file = read(source)

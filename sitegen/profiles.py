@@ -40,9 +40,9 @@ def read_profile(profile: ProfileInput, tree: Tree) -> ProfileData:
     """
     problems: list[str] = []
     recorded: _Masks = {}
-    for name, data in profile.data:
+    for name, content in profile.data:
         try:
-            part = _read_data(data)
+            part = _read_data(content.value)
         except _Damaged as error:
             problems.append(f"{name}: {error}; play the profile again")
         else:

@@ -14,6 +14,7 @@ from pathlib import Path
 from instrument.errors import CovatlasError
 from instrument.slug import SlugError, parse_slug
 from sitegen.coverage_config import read_rules
+from sitegen.fingerprint import Known
 from sitegen.model import ProfileInput, SiteConfig, Snapshot, SourceText
 from sitegen.previous import read_previous
 from sitegen.store import NullStore, Store
@@ -73,7 +74,7 @@ def read_sources(directories: tuple[Path, ...], say: Callable[[str], None] = _to
     for root in _roots(directories):
         name = os.path.basename(root)
         real = os.path.realpath(root)
-        files = [SourceText(f"{name}/{path}", _module(f"{name}/{path}"), where, data)
+        files = [SourceText(f"{name}/{path}", _module(f"{name}/{path}"), where, Known(data))
                  for path, where, data in _python_files(real, "", say)]  # fmt: skip
         if not files:
             raise CovatlasError(f"{root}: no Python file below this directory; name a package directory with --source")
@@ -167,7 +168,7 @@ def read_profile_inputs(
         raise nothing from None
     except OSError as error:
         raise _unreadable(directory, error) from None
-    data: dict[str, list[tuple[str, bytes]]] = {}
+    data: dict[str, list[tuple[str, Known[bytes]]]] = {}
     records: dict[str, bytes] = {}
     for name in names:
         slug, is_record = _slug_of(name)
@@ -185,7 +186,7 @@ def read_profile_inputs(
         if is_record:
             records[slug] = content
         else:
-            data.setdefault(slug, []).append((name, content))
+            data.setdefault(slug, []).append((name, Known(content)))
     if not data:
         raise nothing
     slugs = sorted(data.keys() | records.keys())

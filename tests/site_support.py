@@ -147,7 +147,7 @@ def generated(options: BuildOptions) -> Generated:
     prepared = prepare(replace(options, clean=True), lambda message: None)
     plan = plan_of(prepared.snapshot, prepared.store)
     atlas = build_atlas(prepared.snapshot, prepared.store)
-    sources = {source.path: highlighted(source.data) for source in prepared.snapshot.sources}
+    sources = {source.path: highlighted(source.data.value) for source in prepared.snapshot.sources}
     renderer = Renderer(dict(prepared.snapshot.templates))
     sheets = [
         symbol_sheet(view)

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from sitegen.attribution import RawLines, attribute
 from sitegen.cli import main
-from sitegen.data import data_artifacts
+from sitegen.data import data_artifacts, matrix_csv_artifact
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, find_gaps
-from sitegen.model import Atlas, ProfileHead, mask_of
+from sitegen.model import Atlas, Matrix, ProfileHead, mask_of
 from tests import atlas_support as support
 
 SOURCE = b'''"""Doc of a."""
@@ -213,3 +213,10 @@ def test_the_command_answers_bad_input_with_a_sentence(package: Path, args: list
     assert done.exit_code == 2
     assert done.stdout == ""
     assert done.stderr.startswith("covatlas: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["p.a,b", 'p."q"', "p.a\rb", "p.a\nb", "p.plain", "p.é"])
+def test_an_odd_name_stays_one_field_of_the_matrix(name: str) -> None:
+    matrix = Matrix(("s,1", "s2", "s3"), (name, "p"), ((1,), (), (0,)), ((), ((0, "stale"),), ()), ())
+    rows = list(csv.reader(io.StringIO(matrix_csv_artifact(matrix).data.decode(), newline="")))
+    assert rows == [["symbol", "s,1", "s2", "s3"], [name, "", "stale", "body"], ["p", "body", "", ""]]

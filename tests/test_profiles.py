@@ -12,6 +12,7 @@ from coverage import CoverageData
 from coverage.sqldata import SCHEMA_VERSION
 
 from instrument.record import JobRun, RequestRun, Route, RunRecord, encode_record
+from sitegen.fingerprint import Known
 from sitegen.model import ProfileData, ProfileInput, lines_of, mask_of
 from sitegen.profiles import SCHEMA, read_profile
 
@@ -36,7 +37,7 @@ def data(path: Path, contexts: dict[str, dict[str, list[int]]]) -> bytes:
 
 
 def read(*files: bytes, record: bytes | None = None, slug: str = "us-small") -> ProfileData:
-    named = tuple((f"{slug}.coverage.{number}", content) for number, content in enumerate(files))
+    named = tuple((f"{slug}.coverage.{number}", Known(content)) for number, content in enumerate(files))
     return read_profile(ProfileInput(slug, named, record), TREE)
 
 
@@ -120,7 +121,7 @@ def test_two_files_that_may_be_the_same_are_named_and_left_out(tmp_path: Path) -
 def test_a_file_that_may_be_either_of_two_is_named(tmp_path: Path) -> None:
     tree = (("a.b/m.py", "/x/a.b/m.py"), ("outer/pkg/m.py", "/x/outer/pkg/m.py"), ("pkg/m.py", "/y/pkg/m.py"))
     content = data(tmp_path / "d", {"c": {"/app/outer/pkg/m.py": [1]}})
-    profile = read_profile(ProfileInput("s", (("s.coverage", content),), None), tree)
+    profile = read_profile(ProfileInput("s", (("s.coverage", Known(content)),), None), tree)
     assert "/app/outer/pkg/m.py was recorded and may be any of outer/pkg/m.py, pkg/m.py" in profile.head.problems[0]
 
 

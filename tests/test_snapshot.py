@@ -41,7 +41,7 @@ def test_paths_and_modules_start_at_the_packages_own_name(tmp_path: Path) -> Non
         ("pkg/space/deep/b.py", "pkg.space.deep.b"),
     ]
     assert [source.absolute for source in sources] == [str(tmp_path / "src" / source.path) for source in sources]
-    assert sources[2].data == b"# src/pkg/a.py\n"
+    assert sources[2].data.value == b"# src/pkg/a.py\n"
 
 
 def test_only_regular_python_files_are_read(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_profile_files_are_found_by_their_names(tmp_path: Path) -> None:
         "us-small": ["us-small.coverage", "us-small.coverage.host.12.ab"],
     }
     assert [item.record for item in found] == [None, b"# only.run.json\n", b"# us-small.run.json\n"]
-    assert found[0].data[0][1] == b"# b.coverage.h.1.f\n"
+    assert found[0].data[0][1].value == b"# b.coverage.h.1.f\n"
 
 
 def test_a_name_that_is_no_slug_is_left_out_and_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sitegen.attribution import RawLines, attribute, called_lines
+from sitegen.fingerprint import Known
 from sitegen.inventory import read_inventory
 from sitegen.model import ProfileData, ProfileHead, ProfileInput, RequestStep, lines_of, mask_of
 from sitegen.profiles import read_profile
@@ -148,7 +149,7 @@ def traced(tmp_path: Path, *calls: str) -> ProfileData:
     command = [sys.executable, "-c", DRIVER, str(tmp_path / "data"), *calls]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return read_profile(ProfileInput("s", (("s.coverage", (tmp_path / "data").read_bytes()),), None), TREE)
+    return read_profile(ProfileInput("s", (("s.coverage", Known((tmp_path / "data").read_bytes())),), None), TREE)
 
 
 def called(profile: ProfileData) -> set[str]:

@@ -30,14 +30,12 @@ import sys
 from pathlib import Path
 from sitegen.generate import BuildOptions, prepare
 from sitegen.pipeline import _inventories, _named, build_atlas
-from sitegen.fingerprint import Known
 from sitegen.store import DiskStore
 what, source, data, cache = sys.argv[1:]
 prepared = prepare(BuildOptions((Path(source),), Path(data), Path("site"), Path(cache)), print)
 snapshot, store = prepared.snapshot, prepared.store
 if what == "inventory":
-    sources = {source.path: Known(source.data) for source in snapshot.sources}
-    _named(_inventories(snapshot.sources, snapshot.exclude, sources, store, 1), store)
+    _named(_inventories(snapshot.sources, snapshot.exclude, store, 1), store)
 else:
     build_atlas(snapshot, store)
 store.flush()
