@@ -35,11 +35,12 @@ _SPECIAL = re.compile(r'[,"\r\n]')
 
 def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
     """Return every artifact under `data/`, sorted by path; `commit` is that of the source the site is built from."""
-    inventory = Inventory(tuple(file.inventory for file in atlas.files))
-    artifacts = [
-        inventory_artifact(inventory),
-        names_artifact(inventory.files, [head.slug for head in atlas.profiles]),
-        places_artifact(inventory.files),
+    return tuple(sorted((*whole_artifacts(atlas, commit), *file_artifacts(atlas)), key=lambda artifact: artifact.path))
+
+
+def whole_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
+    """Return the artifacts that the matrix, the gaps and the profiles' heads make."""
+    return (
         matrix_artifact(atlas.matrix, atlas.profiles),
         matrix_csv_artifact(atlas.matrix),
         gaps_artifact(atlas),
@@ -50,10 +51,21 @@ def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
             for name, table in csv_tables(atlas.matrix, atlas.gaps, atlas.profiles).items()
         ),
         build_artifact(atlas.profiles, commit, atlas.config.branch),
-    ]
-    for head, summary in zip(atlas.profiles, atlas.matrix.summaries, strict=True):
-        artifacts.append(profile_artifact(head, summary, atlas.files))
-    return tuple(sorted(artifacts, key=lambda artifact: artifact.path))
+    )
+
+
+def file_artifacts(atlas: Atlas) -> tuple[Artifact, ...]:
+    """Return the artifacts that list what is in the files; of an atlas without files, their frames."""
+    inventory = Inventory(tuple(file.inventory for file in atlas.files))
+    return (
+        inventory_artifact(inventory),
+        names_artifact(inventory.files, [head.slug for head in atlas.profiles]),
+        places_artifact(inventory.files),
+        *(
+            profile_artifact(head, summary, atlas.files)
+            for head, summary in zip(atlas.profiles, atlas.matrix.summaries, strict=True)
+        ),
+    )
 
 
 def _json(path: str, value: dict[str, Any]) -> Artifact:
@@ -214,8 +226,9 @@ def matrix_csv_artifact(matrix: Matrix) -> Artifact:
     """Return `data/matrix.csv`: a row per symbol, a column per profile, each cell a certainty, empty for none."""
     cells: list[list[tuple[int, str]]] = [[] for _ in matrix.symbols]
     for column, (covered, uncertain) in enumerate(zip(matrix.covered, matrix.uncertain, strict=True), 1):
+        cell = (column, "body")
         for index in covered:
-            cells[index].append((column, "body"))
+            cells[index].append(cell)
         for index, certainty in uncertain:
             cells[index].append((column, certainty))
     rows = [",".join(map(_field, ("symbol", *matrix.profiles))) + "\n"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _MAGIC = b"covatlas2\n"
-_DIGEST_SIZE = hashlib.sha256().digest_size
+_START = len(_MAGIC) + hashlib.sha256().digest_size  # of the payload
 # The modules whose dataclasses may be kept.
 _ROOMS = ("before", "cells", "changes", "fragments", "frame", "frames", "model", "parts", "steps", "tables", "views")
 HOMES = frozenset(f"sitegen.{name}" for name in _ROOMS)
@@ -25,28 +25,28 @@ def entry_path(folder: Path, digest: str) -> Path:
 
 def read_entry(folder: Path, digest: str) -> tuple[bool, Any]:
     """Return (True, value) of an undamaged entry, else (False, None)."""
-    payload = _payload(folder, digest)
-    if payload is None:
+    data = _whole(folder, digest)
+    if data is None:
         return False, None
+    payload = io.BytesIO(data)  # no copy: some are large
+    payload.seek(_START)
     try:
-        return True, _Unpickler(io.BytesIO(payload)).load()
+        return True, _Unpickler(payload).load()
     except Exception:  # whatever a forged payload makes the unpickler raise: a miss, the result is made again
         return False, None
 
 
 def is_whole(folder: Path, digest: str) -> bool:
     """Return whether an entry is there and undamaged."""
-    return _payload(folder, digest) is not None
+    return _whole(folder, digest) is not None
 
 
-def _payload(folder: Path, digest: str) -> bytes | None:
+def _whole(folder: Path, digest: str) -> bytes | None:
     try:
         data = _read(f"{folder}/values/{digest[:2]}/{digest[2:]}")
     except OSError:
         return None
-    start = len(_MAGIC) + _DIGEST_SIZE
-    payload = data[start:]
-    return payload if data[:start] == _MAGIC + _check(digest, payload) else None
+    return data if data[:_START] == _MAGIC + _check(digest, memoryview(data)[_START:]) else None
 
 
 def _read(path: str) -> bytes:
@@ -58,7 +58,7 @@ def _read(path: str) -> bytes:
         os.close(handle)
 
 
-def _check(digest: str, payload: bytes) -> bytes:
+def _check(digest: str, payload: bytes | memoryview) -> bytes:
     check = hashlib.sha256(digest.encode())  # an entry in another's place is damaged
     check.update(payload)
     return check.digest()

@@ -208,11 +208,13 @@ def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> 
         prepared.store.note_use()
 
 
-def as_it_was(prepared: Prepared, inputs: Known[Any], present: Present) -> Outcome | None:
+def as_it_was(prepared: Prepared, inputs: Known[Any], look: Callable[[], Present]) -> Outcome | None:
     """Return the site as it stands where neither an input nor any of its files changed since it was built."""
-    if not present.token or left_over(present.digests):
+    known = prepared.store.note(page_set, (prepared.snapshot, inputs))
+    if known is None:
         return None
-    if prepared.store.note(page_set, (prepared.snapshot, inputs)) != present.token:
+    present = look()
+    if present.token != known or left_over(present.digests):
         return None
     return Outcome(Published((), (), present.token), {}, read_token(prepared.options.site_dir) or {})
 

@@ -228,6 +228,10 @@ class Matrix:
     uncertain: tuple[tuple[tuple[int, Certainty], ...], ...]
     summaries: tuple[Summary, ...]
 
+    def __hash__(self) -> int:
+        """Return a hash that costs nothing: what is asked of a matrix is remembered by it, many times a build."""
+        return hash((self.profiles, len(self.symbols)))
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 from instrument.errors import CovatlasError
@@ -27,8 +31,7 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int, few
     """
     global _work
     jobs = min(jobs or _cores(), len(items) // fewest)
-    # A fork takes only the calling thread along: another's lock would stay locked for ever (mkdocs serve has threads).
-    if jobs < 2 or threading.active_count() > 1 or "fork" not in multiprocessing.get_all_start_methods():
+    if jobs < 2 or not _can_fork():
         yield from map(task, items)
         return
     _work = task, items
@@ -62,6 +65,40 @@ def spread_stages(
     return made
 
 
+@contextmanager
+def beside(task: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Result]]:
+    """Begin `task`, which changes nothing, in a forked process; yield what waits for its result.
+
+    With one job, or where no process can be forked, the task runs when it is asked for. It runs once at most.
+    """
+    if (jobs or _cores()) < 2 or not _can_fork():
+        yield cache(task)
+        return
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(ours)
+            with open(theirs, "wb") as out:
+                pickle.dump(task(), out, protocol=5)
+        finally:
+            os._exit(0)  # whatever happened: nothing more of the parent's may run here
+    os.close(theirs)
+    with open(ours, "rb") as answer:
+        try:
+            yield cache(lambda: _answered(answer.read(), task))
+        finally:
+            os.kill(child, signal.SIGKILL)  # it may still be at work, and nobody will ask
+            os.waitpid(child, 0)
+
+
+def _answered(data: bytes, task: Callable[[], Result]) -> Result:
+    try:
+        return pickle.loads(data)  # type: ignore[no-any-return]
+    except (EOFError, pickle.UnpicklingError):  # the task failed there, or the process was killed
+        return task()
+
+
 def _call(position: int) -> Any:
     assert _work is not None
     task, items = _work
@@ -73,6 +110,11 @@ def _end_with_the_build() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _can_fork() -> bool:
+    # A fork takes only the calling thread along: another's lock would stay locked for ever (mkdocs serve has threads).
+    return threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods()
 
 
 def _cores() -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from html import escape
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from sitegen import address
@@ -17,6 +23,7 @@ from sitegen.model import Page
 from sitegen.views import WHY, WORDS, hundredths
 
 STEPS = 9
+_HERE = Path(__file__)
 _BLANK = re.compile(r"\n[ \t\n]*\n")
 
 
@@ -32,6 +39,34 @@ class Sheet:
     toc: tuple[tuple[str, str], ...] = ()
 
 
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Keeps compiled templates where Python keeps this module's bytecode: who may write there may change it anyway."""
+
+    def get_source_checksum(self, source: str) -> str:
+        """Return what bytecode depends on: the text, how the environment below is set up, and Jinja2."""
+        parts = source.encode("utf-8", "surrogatepass"), _HERE.read_bytes(), jinja2.__version__.encode()
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Load what is there and whole."""
+        try:
+            super().load_bytecode(bucket)
+        except Exception:  # whatever damaged bytes make pickle and marshal raise: the template is compiled again
+            bucket.reset()
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Write, where that is allowed."""
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+def _compiled() -> _Compiled | None:
+    if sys.dont_write_bytecode:
+        return None
+    beside = Path(cache_from_source(str(_HERE)))
+    return _Compiled(str(beside.parent), f"%s.{sys.implementation.cache_tag}.jinja")
+
+
 class Renderer:
     """Renders content fragments from templates given as text (name → text)."""
 
@@ -42,6 +77,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            bytecode_cache=_compiled(),
         )
         self._env.globals.update(
             symbol_path=address.symbol_path,

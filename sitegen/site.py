@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,11 @@ from sitegen.generate import (
     remember_whole,
     site_name,
 )
+from sitegen.parallel import beside
 
 if TYPE_CHECKING:
     from sitegen.press import Fate
+    from sitegen.statcache import Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,9 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     collecting = gc.isenabled()
     gc.disable()  # a build makes millions of small values and hardly a cycle: to look for some is a tenth of its time
     try:
-        prepared = prepare(options, say)
-        outcome = _without_mkdocs(prepared)
+        with beside(partial(present_in, options), options.jobs) as look:
+            prepared = prepare(options, say)
+            outcome = _without_mkdocs(prepared, look)
         if outcome is None:
             from sitegen.with_mkdocs import build_with_mkdocs
 
@@ -90,8 +94,8 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     )  # fmt: skip
 
 
-def _without_mkdocs(prepared: Prepared) -> Outcome | None:
-    """Build in the frame of an earlier build; None where mkdocs must render it."""
+def _without_mkdocs(prepared: Prepared, look: Callable[[], Present]) -> Outcome | None:
+    """Build in the frame of an earlier build; None where mkdocs must render it. `look` returns what the site has."""
     options, store = prepared.options, prepared.store
     config, own = config_file(Path())
     facts = read_facts(config, store)
@@ -99,14 +103,14 @@ def _without_mkdocs(prepared: Prepared) -> Outcome | None:
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
-    present = present_in(options)
-    if (outcome := as_it_was(prepared, inputs, present)) is not None:
+    if (outcome := as_it_was(prepared, inputs, look)) is not None:
         return outcome
     from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
     from sitegen.pipeline import plan_of
 
     plan = plan_of(prepared.snapshot, store, options.jobs)
     frame = known_frame(inputs.value, page_paths(plan, store), store)
+    present = look()
     if frame is None or any(present.digests.get(path) != found for path, found in frame.value.files):
         return None
     staging = new_staging(options.cache_dir)

@@ -110,7 +110,8 @@ def _shown(known: Together, press: Press) -> tuple[Task, ...]:
     plan, parts = known.plan, known.parts
     return (
         (_pages, (plan.config, known.heads, parts, known.html, plan.gone, known.routes, known.changes, *press.look)),
-        (_twins, (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts, known.texts)),
+        (_lists, (plan.heads, plan.slugs, parts, known.texts)),
+        (_tables, (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts)),
         (_nights, (plan.previous, plan.heads, plan.slugs, parts, *press.look)),
     )
 
@@ -156,15 +157,26 @@ def _nights(known: Together, press: Press, store: Store) -> Made:
 # ── twins ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _twins(known: Together, press: Press, store: Store) -> Made:
-    plan = known.plan
-    heads = tuple(head.value for head in plan.heads)
-    atlas = Atlas(plan.config, (), heads, known.matrix.value, known.gaps.value)
-    frames = list(data.data_artifacts(atlas, plan.commit))
-    frames.append(gone_artifact(plan.gone.value))
-    frames.append(cells_artifact([(head.slug, head.status) for head in heads], [p.value.cells for p in known.parts]))
+def _tables(known: Together, press: Press, store: Store) -> Made:
+    atlas = _atlas(known)
+    profiles = [(head.slug, head.status) for head in atlas.profiles]
+    made = (
+        *data.whole_artifacts(atlas, known.plan.commit),
+        gone_artifact(known.plan.gone.value),
+        cells_artifact(profiles, [part.value.cells for part in known.parts]),
+    )
+    return tuple(map(press.put, made)), {}
+
+
+def _lists(known: Together, press: Press, store: Store) -> Made:
     used = {path: Used(path, known.texts) for path in (data.INVENTORY, NAMES, PLACES)}
-    return stage_twins(frames, used | _ran(known), known.texts, press, store), {}
+    return stage_twins(data.file_artifacts(_atlas(known)), used | _ran(known), known.texts, press, store), {}
+
+
+def _atlas(known: Together) -> Atlas:
+    """Return all but the files."""
+    heads = tuple(head.value for head in known.plan.heads)
+    return Atlas(known.plan.config, (), heads, known.matrix.value, known.gaps.value)
 
 
 def _ran(known: Together) -> dict[str, Used]:

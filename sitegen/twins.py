@@ -33,14 +33,11 @@ def stage_twins(
 ) -> Paths:
     """Stage every twin that the site has not as it must be; return the digest of each.
 
-    `frames` are whole where `used` says nothing of their path; `texts` are the shares of all files, in their order.
+    `used` has each frame's path; `texts` are the shares of all files, in their order.
     """
     digests: dict[str, str] = {}
     todo = []
     for frame in frames:
-        if frame.path not in used:
-            digests.update([press.put(frame)])
-            continue
         found = store.note(join_document, (frame, used[frame.path]))
         if found is not None and press.present.get(frame.path) == found:
             digests[frame.path] = found
