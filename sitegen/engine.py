@@ -38,7 +38,25 @@ def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[di
 
 def page_paths(plan: Plan, store: Store) -> list[str]:
     """Return the paths of all pages and twins that `make_site` will make, without making them."""
-    symbols = [symbol for file in plan.files for symbol in store.call(symbol_paths, file.inventory).value]
+    return [*chain.from_iterable(known.value for known in _symbol_paths(plan, store)), *_other_paths(plan)]
+
+
+def linked_paths(plan: Plan, words: frozenset[str], store: Store) -> tuple[str, ...]:
+    """Return which of these paths hand-written pages may link to, sorted; `words` are the file names in them."""
+    return store.call(named_so, tuple(sorted(words)), _symbol_paths(plan, store), tuple(_other_paths(plan))).value
+
+
+def named_so(words: tuple[str, ...], paths: tuple[tuple[str, ...], ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the paths whose file names are among `words`."""
+    wanted = frozenset(words)
+    return tuple(sorted(path for path in chain(*paths, others) if path.rpartition("/")[2] in wanted))
+
+
+def _symbol_paths(plan: Plan, store: Store) -> tuple[Known[tuple[str, ...]], ...]:
+    return tuple(store.call(symbol_paths, file.inventory) for file in plan.files)
+
+
+def _other_paths(plan: Plan) -> list[str]:
     own = [path for slug in plan.slugs for path in (profile_path(slug), profile_data_path(slug))]
     sections = [
         "index.html",
@@ -46,8 +64,7 @@ def page_paths(plan: Plan, store: Store) -> list[str]:
         MATRIX_LIST,
     ]
     return (
-        symbols
-        + own
+        own
         + [package_path(name) for name in packages_of(file.path for file in plan.files)]
         + sections
         + [CELLS, GO, GONE, HISTORY, *(symbol_path(item.id, item.kind) for item in plan.gone.value)]

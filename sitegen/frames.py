@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -41,14 +40,10 @@ class MkdocsFacts:
 
 @dataclass(frozen=True, slots=True)
 class FrameInputs:
-    """What a frame depends on besides the paths of generated pages: `words` are the names that it may link to."""
+    """What a frame depends on besides the generated paths that it mentions: `words` are the file names in it."""
 
     digest: str
     words: frozenset[str]
-
-    def mentioned(self, paths: Collection[str]) -> tuple[str, ...]:
-        """Return which of the generated paths the hand-written pages may link to, sorted."""
-        return tuple(sorted(path for path in paths if path.rpartition("/")[2] in self.words))
 
 
 def config_file(base: Path) -> tuple[Path, bool]:
@@ -90,9 +85,9 @@ def _below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def known_frame(inputs: FrameInputs, paths: Collection[str], store: Store) -> Known[Frame] | None:
-    """Return the frame that an earlier build rendered from equal inputs."""
-    found = store.look(mkdocs_frame, inputs.digest, inputs.mentioned(paths))
+def known_frame(inputs: FrameInputs, mentioned: tuple[str, ...], store: Store) -> Known[Frame] | None:
+    """Return the frame that an earlier build rendered from equal inputs, beside the same pages that it mentions."""
+    found = store.look(mkdocs_frame, inputs.digest, mentioned)
     return found if found is not None and found.readable else None
 
 

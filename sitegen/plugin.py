@@ -24,7 +24,7 @@ from mkdocs.structure.nav import Navigation
 
 from instrument.errors import CovatlasError
 from sitegen import config as tool_config
-from sitegen.engine import page_paths
+from sitegen.engine import linked_paths, page_paths
 from sitegen.explain import troubles
 from sitegen.fingerprint import Known
 from sitegen.frame import Frame
@@ -138,7 +138,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         if self._prepared is not None and self._plan is not None and self._inputs is not None:
             known = {file.dest_uri for file in files}
             self._made = frozenset(page_paths(self._plan, self._prepared.store))
-            self._mentioned = self._inputs.value.mentioned(self._made)
+            self._mentioned = linked_paths(self._plan, self._inputs.value.words, self._prepared.store)
             for path in self._mentioned:
                 if path not in known:
                     files.append(_StampedFile(path, None, config.site_dir, True, inclusion=InclusionLevel.NOT_IN_NAV))

@@ -105,11 +105,13 @@ def _without_mkdocs(prepared: Prepared, look: Callable[[], Present]) -> Outcome 
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
     if (outcome := as_it_was(prepared, inputs, look)) is not None:
         return outcome
-    from sitegen.engine import page_paths  # what renders pages costs 0.1 s to import, and here nothing may have changed
+    from sitegen.engine import (
+        linked_paths,  # what renders pages costs 0.1 s to import, and here nothing may have changed
+    )
     from sitegen.pipeline import plan_of
 
     plan = plan_of(prepared.snapshot, store, options.jobs)
-    frame = known_frame(inputs.value, page_paths(plan, store), store)
+    frame = known_frame(inputs.value, linked_paths(plan, inputs.value.words, store), store)
     present = look()
     if frame is None or any(present.digests.get(path) != found for path, found in frame.value.files):
         return None
