@@ -67,9 +67,9 @@ def spread_stages(
 
 @contextmanager
 def beside(task: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Result]]:
-    """Begin `task`, which changes nothing, in a forked process; yield what waits for its result.
+    """Begin `task`, which may be run twice, in a forked process; yield what waits for its result.
 
-    With one job, or where no process can be forked, the task runs when it is asked for. It runs once at most.
+    With one job, where no process can be forked or that one fails, the task runs here when its result is asked for.
     """
     if (jobs or _cores()) < 2 or not _can_fork():
         yield cache(task)
@@ -97,6 +97,27 @@ def _answered(data: bytes, task: Callable[[], Result]) -> Result:
         return pickle.loads(data)  # type: ignore[no-any-return]
     except (EOFError, pickle.UnpicklingError):  # the task failed there, or the process was killed
         return task()
+
+
+def share_out(
+    task: Callable[[Item], Result], ours: Sequence[Item], theirs: Sequence[Item], store: Store, jobs: int
+) -> list[Result]:
+    """Return `task(item)` for each item of both; another process does `theirs`, if there may be one."""
+    index = store.index if isinstance(store, DiskStore) else None
+    if isinstance(store, DiskStore):
+        store.flush()
+    here = os.getpid()
+
+    def beside_us() -> tuple[list[Result], Drained | None]:
+        made = [task(item) for item in theirs]
+        return made, index.drain() if index is not None and os.getpid() != here else None
+
+    with beside(beside_us, jobs if theirs else 1) as wait:
+        made = [task(item) for item in ours]
+        others, drained = wait()
+    if index is not None and drained is not None:
+        index.adopt(drained)
+    return made + others
 
 
 def _call(position: int) -> Any:

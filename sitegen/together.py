@@ -17,7 +17,7 @@ from sitegen.history import history_artifact, nights_of
 from sitegen.model import Atlas, Gaps, Matrix, ProfileHead
 from sitegen.names import NAMES, PLACES
 from sitegen.pages import whole_sheets
-from sitegen.parallel import spread_stages
+from sitegen.parallel import share_out
 from sitegen.parts import FilePart, FileText, join_gaps, join_matrix
 from sitegen.pipeline import Plan
 from sitegen.press import Fate, Press
@@ -85,7 +85,8 @@ def make_together(
         paths, fate = make(known, press, store)
         return store.keep(paths, page_set, *args).value, fate
 
-    for paths, fate in spread_stages(through, todo, store, jobs if len(files) >= MANY else 1, fewest=1):
+    ours, theirs = [item for item in todo if item[0] != _lists], [item for item in todo if item[0] == _lists]
+    for paths, fate in share_out(through, ours, theirs, store, jobs if len(files) >= MANY else 1):
         made.update(paths)
         fates.update(fate)
     return made, fates
