@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sitegen.coverage_lines import find_slow
 from sitegen.inventory import join_inventory, read_inventory, source_text
 from sitegen.model import FileInventory, lines_of
 from tests import atlas_support as support
@@ -341,3 +342,8 @@ def test_the_inventory_is_byte_equal_on_every_version(version: str, tmp_path: Pa
     ours, theirs = (inventory_by(python, package) for python in pythons)
     assert ours == theirs
     assert sum(len(file["symbols"]) for file in json.loads(ours)["files"]) > 800
+
+
+def test_what_coverages_own_parser_cannot_read_is_no_python() -> None:
+    with pytest.raises(ValueError, match="Couldn't parse"):
+        find_slow("def broken(:\n", "p.py", "")

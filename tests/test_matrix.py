@@ -251,3 +251,11 @@ def test_the_tables_as_csv() -> None:
     ]  # fmt: skip
     assert tables["routes"][3] == '/runs,"GET, HEAD, OPTIONS",one two,3'
     assert all(len(rows) == 1 for rows in map(bytes.splitlines, csv_tables(matrix_of([]), Gaps((), ()), ()).values()))
+
+
+def test_answers_are_kept_per_matrix_also_where_two_have_one_hash() -> None:
+    first = Matrix(("a", "b"), ("x", "y"), ((0, 1), (1,)), ((), ()), ())
+    second = Matrix(("a", "b"), ("x", "y"), ((1,), (0, 1)), ((), ()), ())
+    assert hash(first) == hash(second) and first != second
+    for matrix, own in ((first, {"a": (0,), "b": ()}), (second, {"a": (), "b": (0,)}), (first, {"a": (0,), "b": ()})):
+        assert unique(matrix) == own

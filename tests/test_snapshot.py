@@ -12,9 +12,10 @@ import coverage
 import pytest
 
 from instrument.errors import CovatlasError
-from sitegen.coverage_config import read_exclude
+from sitegen.coverage_config import read_exclude, read_rules
 from sitegen.model import Snapshot
 from sitegen.snapshot import read_profile_inputs, read_snapshot, read_sources, read_templates
+from sitegen.store import DiskStore
 from tests import atlas_support as support
 
 
@@ -238,3 +239,40 @@ def test_the_commit_is_named_or_from_the_environment_or_git_or_unknown(
     monkeypatch.delenv("GITHUB_SHA")
     monkeypatch.setenv("PATH", "")
     assert snapshot(tmp_path).commit is None
+
+
+# ── what coverage.py says of its configuration ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("text", [None, "[report]\nexclude_also = return 1\n"])
+def test_rules_that_are_known_are_read_without_coverage(
+    tmp_path: Path, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = None if text is None else support.write(tmp_path / "rc.ini", text.encode())
+    rules = read_rules(config, DiskStore(tmp_path / "cache", "t"))
+    assert rules == (read_exclude(config), ())
+    store = DiskStore(tmp_path / "cache", "t")
+    assert read_rules(config, store) == rules  # nothing was flushed: asked again
+    store.flush()
+    monkeypatch.setattr("sitegen.coverage_config._coverage", pytest.fail)
+    assert read_rules(config, DiskStore(tmp_path / "cache", "t")) == rules
+    for entry in (tmp_path / "cache/values").rglob("*"):
+        if entry.is_file():
+            entry.write_bytes(b"damaged")
+    monkeypatch.undo()
+    assert read_rules(config, DiskStore(tmp_path / "cache", "t")) == rules
+
+
+def test_rules_that_the_environment_or_the_disk_decides_are_read_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DiskStore(tmp_path / "cache", "t")
+    config = support.write(tmp_path / "rc.ini", b"[report]\nexclude_lines = ${OUT}\n")
+    for name in ("one", "two"):
+        monkeypatch.setenv("OUT", name)
+        assert read_rules(config, store)[0] == name
+    config = support.write(tmp_path / "rc.ini", b"[paths]\nown =\n    src\n    /app\n")
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert read_rules(config, store)[1][0][1] == os.path.realpath(folder / "src") + "/"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import time
 from pathlib import Path
 
 import pytest
 
+from sitegen import statcache
 from sitegen.statcache import look_at, save
 
 
@@ -66,6 +68,26 @@ def test_an_edit_in_the_tick_of_the_token_is_seen(site: Path) -> None:
         file.write(b"2")
     os.utime(path, ns=(token.st_mtime_ns, token.st_mtime_ns))
     assert _look(site)[0]["a.html"] == _sha(b"2.html")
+
+
+@pytest.mark.parametrize("young", [("a.html",), ("a.html", "b/c.html", "d.html")])
+def test_a_file_as_young_as_the_token_is_read(
+    site: Path, young: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system whose clock ticks seldom: size and times say nothing."""
+    real = statcache.stats_below
+
+    def coarse(folder: Path) -> dict[str, statcache.Stat]:
+        return {
+            path: struct.pack("=qqqQ", 6, *(7, 7) if path in (*young, "token") else (5, 5), 1) for path in real(folder)
+        }
+
+    monkeypatch.setattr(statcache, "stats_below", coarse)
+    names = ("a.html", "b/c.html", "d.html")
+    save(site, "token", site.with_name("memory"), {name: _sha(name.encode()) for name in names})
+    (site / "a.html").write_bytes(b"A.html")
+    digests, read = _look(site)
+    assert digests["a.html"] == _sha(b"A.html") and read == 1 + len(young)
 
 
 def test_a_file_replaced_by_another_of_the_same_times_is_seen(site: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from instrument.errors import CovatlasError, Finding
 from sitegen.entries import entry_path
 from sitegen.explain import explained
-from sitegen.generate import BuildOptions, new_staging
+from sitegen.generate import BuildOptions, new_staging, present_in
 from sitegen.index import Index
 from sitegen.publish import TOKEN
 from sitegen.site import build_site
+from sitegen.statcache import memory_of
 from sitegen.upkeep import collect, verify
 from tests.site_support import project
 
@@ -83,6 +84,13 @@ def test_gc_keeps_what_the_last_builds_used(shop: BuildOptions) -> None:
     assert collect(shop, 0).kept == 0
     again = build_site(shop, _say)
     assert again.changed == 0  # an empty cache makes the same bytes
+
+
+def test_what_was_seen_of_the_site_is_kept_also_by_a_build_that_changes_nothing(shop: BuildOptions) -> None:
+    memory = memory_of(shop.cache_dir, shop.site_dir)
+    memory.write_bytes(b"damaged")
+    assert present_in(shop).read > 20 and build_site(shop, _say).changed == 0
+    assert present_in(shop).read == 1  # the token: or every build from now on would read the whole site
 
 
 def test_gc_of_no_cache_does_nothing(shop: BuildOptions) -> None:
