@@ -58,6 +58,7 @@ class Cost:
 
 def measured(command: list[str], cwd: Path, codes: tuple[int, ...] = (0,)) -> Cost:
     """Run a command and return what it cost; raise SystemExit where it fails."""
+    os.sync()  # what the one before left to be written is not this one's work
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     # With bytecode, as whoever installed us has it, and the peers in any case.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
