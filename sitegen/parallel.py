@@ -75,16 +75,20 @@ def beside(task: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Resul
         yield cache(task)
         return
     ours, theirs = os.pipe()
+    alive, end = os.pipe()
     child = os.fork()
     if not child:
         try:
             os.close(ours)
+            os.close(end)
+            threading.Thread(target=lambda: (os.read(alive, 1), os._exit(1)), daemon=True).start()
             with open(theirs, "wb") as out:
                 pickle.dump(task(), out, protocol=5)
         finally:
             os._exit(0)  # whatever happened: nothing more of the parent's may run here
     os.close(theirs)
-    with open(ours, "rb") as answer:
+    os.close(alive)
+    with open(ours, "rb") as answer, open(end, "wb"):  # the end is closed when this process is killed, too
         try:
             yield cache(lambda: _answered(answer.read(), task))
         finally:

@@ -37,13 +37,13 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     earlier publication made and this one does not are deleted. Raises CovatlasError before anything is touched when
     the directory holds files of foreign making and no token, or a foreign file where one of ours must go.
     """
-    ours = _claim(site_dir, manifest, present)
-    differing = [path for path in sorted(manifest) if present.get(path) != manifest[path]]
+    stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
+    ours = _claim(site_dir, manifest, present.keys() - {TOKEN, JOURNAL, *stray})
+    differing = sorted(path for path, found in manifest.items() if present.get(path) != found)
     token = encode_token(manifest)
     digest = hashlib.sha256(token).hexdigest()
-    stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
     gone = sorted(ours - manifest.keys())
-    if not (differing or gone or left_over(present)) and present.get(TOKEN) == digest:
+    if not (differing or gone or stray or JOURNAL in present) and present.get(TOKEN) == digest:
         return Published((), (), digest)
     try:
         site_dir.mkdir(parents=True, exist_ok=True)
@@ -89,12 +89,11 @@ def read_token(site_dir: Path) -> dict[str, str] | None:
         return None
 
 
-def _claim(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str]) -> set[str]:
-    """Return the paths in `site_dir` that we made, or refuse the directory."""
+def _claim(site_dir: Path, manifest: Mapping[str, str], found: set[str]) -> set[str]:
+    """Return which of the files that were found in `site_dir` we made, or refuse the directory."""
     if site_dir.exists() and not site_dir.is_dir():
         raise CovatlasError(f"{site_dir}: not a directory; choose another --site-dir")
     listed = _listed(site_dir / JOURNAL) or _listed(site_dir / TOKEN)
-    found = {path for path in present if path not in (TOKEN, JOURNAL) and not path.endswith(_TEMPORARY)}
     if listed is None:
         foreign = sorted(found - manifest.keys())
         if foreign:
@@ -113,7 +112,8 @@ def _claim(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, st
 
 def _listed(path: Path) -> set[str] | None:
     try:
-        return {item for item in orjson.loads(path.read_bytes())["files"] if isinstance(item, str)}
+        files = orjson.loads(path.read_bytes())["files"]
+        return set(files) if isinstance(files, dict) else {item for item in files if isinstance(item, str)}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a torn token proves nothing: the directory is judged by what it holds
 

@@ -90,6 +90,27 @@ except KeyError:
     )
 
 
+def test_the_other_process_ends_with_a_build_that_is_killed() -> None:
+    _run(
+        """
+ours, theirs = os.pipe()
+build = os.fork()
+if not build:
+    def task():
+        os.write(theirs, b"began")
+        time.sleep(60)
+    with beside(task, 2) as wait:
+        wait()
+os.close(theirs)
+assert os.read(ours, 5) == b"began"
+os.kill(build, signal.SIGKILL)
+os.waitpid(build, 0)
+began = time.monotonic()
+assert os.read(ours, 1) == b"" and time.monotonic() - began < 10  # nobody has its other end any more
+"""
+    )
+
+
 def test_what_the_other_process_writes_down_is_known_here(tmp_path: Path) -> None:
     _run(
         """
