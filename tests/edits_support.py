@@ -27,8 +27,10 @@ from mkdocs.structure.files import Files
 
 from instrument.record import RequestRun, Route, RunRecord, write_record
 from sitegen import snapshot as snapshots
-from sitegen.generate import BuildOptions
-from sitegen.plugin import CovatlasPlugin
+from sitegen.engine import linked_paths
+from sitegen.generate import BuildOptions, in_repository
+from sitegen.pipeline import plan_of
+from sitegen.plugin import CovatlasPlugin, _frame_inputs
 from sitegen.publish import TOKEN
 from sitegen.site import BuildReport, build_site
 from sitegen.store import toolchain
@@ -50,6 +52,7 @@ DOCS = {  # what mkdocs.yml says → its folder, its pages, and more of it
     "how": ("docs", ("how",), ""),
     "why": ("words", ("how", "why"), "docs_dir: words\nrepo_url: https://github.com/own/repo\n"),
 }
+LINKS = "[a](modules/pkg.a.html) [two](profiles/two.html)"  # to pages that are there or not
 TOOLCHAIN = toolchain()  # once: others may be editing the code of this checkout
 FOREIGN = "theirs.txt"
 
@@ -77,7 +80,10 @@ class KeptMkdocs:
     def __call__(self, config: Any) -> None:
         """Do what `mkdocs.commands.build.build` does."""
         plugin = config.plugins["covatlas"]
-        key = (self.read(), config.site_name, config.repo_url)
+        prepared = in_repository(plugin.given, config.repo_url or "")
+        plan = plan_of(prepared.snapshot, prepared.store)
+        linked = linked_paths(plan, _frame_inputs(config, prepared).value.words, prepared.store)
+        key = (self.read(), linked, config.site_name, config.repo_url)
         if key not in self.frames:
             after = CovatlasPlugin.on_post_build
 
@@ -187,10 +193,7 @@ class Edits(RuleBasedStateMachine):
         """Return all that mkdocs reads of the project."""
         folders = (self.root / "docs", self.root / "words", self.templates / "theme")
         read = [self.root / "mkdocs.yml", *(path for folder in folders for path in folder.rglob("*"))]
-        files = ((str(path.relative_to(self.root)), path.read_bytes()) for path in sorted(read) if path.is_file())
-        return tuple(files), any(
-            (self.root / f"pkg/{name}.py").exists() for name in ("a", "a/__init__")
-        )  # the linked page
+        return tuple((str(path.relative_to(self.root)), path.read_bytes()) for path in sorted(read) if path.is_file())
 
     # ── source ──
 
@@ -311,14 +314,14 @@ class Edits(RuleBasedStateMachine):
         folder, pages, more = DOCS[name]
         self._write(f"{folder}/index.md", "# Start\n")
         for page in pages:
-            self._write(f"{folder}/{page}.md", f"# {page}\n\n[a](modules/pkg.a.html)\n")
+            self._write(f"{folder}/{page}.md", f"# {page}\n\n{LINKS}\n")
         nav = "".join(f"  - {page.title()} {name}: {page}.md\n" for page in ["index", *pages])
         self._write("mkdocs.yml", CONFIG.format(nav=nav, more=more))
 
     @precondition(lambda self: (self.root / "mkdocs.yml").exists())
-    @rule(folder=st.sampled_from(["docs", "words"]), text=st.sampled_from(["", "More.\n"]))
-    def edit_a_hand_written_page(self, folder: str, text: str) -> None:
-        self._write(f"{folder}/how.md", f"# how\n\n[a](modules/pkg.a.html)\n{text}")
+    @rule(folder=st.sampled_from(["docs", "words"]), text=st.sampled_from(["", "More.\n"]), links=st.booleans())
+    def edit_a_hand_written_page(self, folder: str, text: str, links: bool = True) -> None:
+        self._write(f"{folder}/how.md", f"# how\n\n{LINKS if links else ''}\n{text}")
 
     @rule(compare=st.booleans())
     def keep_the_night_before(self, compare: bool) -> None:
@@ -435,8 +438,12 @@ def script(machine: Edits) -> Iterator[object]:
     yield machine.edit_options(("Other", "https://github.com/o/r"), ("main", "src/"))
     yield machine.edit_options(("Other", "https://github.com/o/r"), ("mainsrc/", ""))
     yield machine.edit_the_coverage_configuration("return 1")
+    yield machine.edit_the_coverage_configuration("class K")
     yield machine.edit_navigation("how")
     yield machine.edit_a_hand_written_page("docs", "More.\n")
+    yield machine.edit_a_hand_written_page("docs", "More.\n", links=False)
+    yield machine.edit_a_hand_written_page("docs", "More.\n")
+    yield machine.record("two", 0b10, "b", "r1")  # another page that is linked
     yield machine.edit_options(("Title", ""), ("main", ""))
     yield machine.edit_navigation("why")
     yield machine.edit_a_hand_written_page("words", "More.\n")

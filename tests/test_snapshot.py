@@ -263,6 +263,15 @@ def test_rules_that_are_known_are_read_without_coverage(
     assert read_rules(config, DiskStore(tmp_path / "cache", "t")) == rules
 
 
+def test_the_name_says_how_a_configuration_is_read(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "cache", "t")
+    found = {}
+    for name in ("rc.ini", "rc.toml"):
+        config = support.write(tmp_path / name, b'[tool.coverage.report]\nexclude_lines = ["only"]\n')
+        found[name] = read_rules(config, store)[0]
+    assert found["rc.toml"] == "only" and found["rc.ini"] == read_exclude(None)
+
+
 def test_rules_that_the_environment_or_the_disk_decides_are_read_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
