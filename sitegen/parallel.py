@@ -99,7 +99,7 @@ def beside(task: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Resul
 def _answered(data: bytes, task: Callable[[], Result]) -> Result:
     try:
         return pickle.loads(data)  # type: ignore[no-any-return]
-    except (EOFError, pickle.UnpicklingError):  # the task failed there, or the process was killed
+    except Exception:  # half an answer or none: the task failed there, or the process was killed
         return task()
 
 
