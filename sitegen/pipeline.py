@@ -134,17 +134,15 @@ def _inventories(
     def read(source: SourceText) -> Known[FileInventory]:
         return store.call(read_inventory, source.path, source.module, source.data, exclude)
 
-    def known(source: SourceText) -> bool:
-        return store.look(read_inventory, source.path, source.module, source.data, exclude) is not None
-
     def named(source: SourceText) -> str:
         file = read(source)
         store.call(symbol_paths, file)
         return store.call(names_only, file).digest
 
-    todo = [] if isinstance(store, NullStore) else [source for source in sources if not known(source)]
+    known = {s.path: store.look(read_inventory, s.path, s.module, s.data, exclude) for s in sources}
+    todo = [] if isinstance(store, NullStore) else [source for source in sources if known[source.path] is None]
     spread_stages(named, todo, store, jobs)
-    return {source.path: read(source) for source in sorted(sources, key=lambda source: source.path)}
+    return {s.path: known[s.path] or read(s) for s in sorted(sources, key=lambda source: source.path)}
 
 
 def _named(inventories: dict[str, Known[FileInventory]], store: Store) -> dict[str, Known[FileInventory]]:
