@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from gc import freeze
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,6 +208,7 @@ def build(explain: str | None, form: str, **given: Any) -> None:
     from sitegen.site import build_site
 
     _needs("jinja2", "mkdocs")
+    atexit.register(freeze)  # or the last collection looks at millions of values that end with the process anyway
     report = build_site(_build_options(given), _say)
     if explain is not None:
         from sitegen.explain import explained

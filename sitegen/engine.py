@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import chain
 
 from sitegen import data
-from sitegen.address import package_path, profile_data_path, profile_path, symbol_path
+from sitegen.address import module_data_path, package_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.fingerprint import Known
 from sitegen.fragments import MATRIX_LIST, file_html
-from sitegen.frame import Paths, page_set
+from sitegen.frame import page_set
 from sitegen.highlight import highlighted
 from sitegen.history import PATH as HISTORY
-from sitegen.model import Atlas, FileCoverage, Gaps, Matrix, SiteConfig
+from sitegen.model import Atlas, Gaps, Matrix, SiteConfig
 from sitegen.module_data import module_artifact, reached_of
 from sitegen.package_pages import packages_of
 from sitegen.pages import symbol_sheet
@@ -22,7 +22,6 @@ from sitegen.pipeline import FilePlan, Plan, symbol_paths
 from sitegen.press import Fate, Press
 from sitegen.previous import GONE
 from sitegen.redirects import GO
-from sitegen.steps import Reached
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 from sitegen.together import FileKnown, make_together
@@ -32,7 +31,7 @@ def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[di
     """Make every generated file; return the digest of each and what happened to each page."""
     files, fates = _files(plan, press, store, jobs)
     made, told = make_together(plan, files, press, store, jobs)
-    made.update(chain.from_iterable((*file.pages.value, *file.lines.value) for file in files))
+    made.update(chain.from_iterable((*file.pages.value, file.twin) for file in files))
     return made, fates | told
 
 
@@ -106,14 +105,14 @@ def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> Fi
     html = store.look(file_html, coverage, reached)
     text = store.look(file_text, coverage)
     pages = store.look(page_set, coverage, file.source, config, *press.look)
-    lines = store.look(page_set, coverage, reached)
-    if part is None or html is None or text is None or pages is None or lines is None:
+    twin = store.note(module_artifact, (coverage, reached))
+    if part is None or html is None or text is None or pages is None or twin is None:
         return None
-    return FileKnown(part, html, text, pages, lines) if pages.readable and lines.readable else None
+    return FileKnown(part, html, text, pages, (module_data_path(file.module), twin)) if pages.readable else None
 
 
 def _is_there(file: FileKnown, press: Press) -> bool:
-    return press.has(file.pages.value) and press.has(file.lines.value)
+    return press.has(file.pages.value) and press.has((file.twin,))
 
 
 def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
@@ -121,17 +120,12 @@ def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tup
     views = file_views(coverage.value, highlighted(file.source.value), config)
     paths, fates = press.make(map(symbol_sheet, views), store)
     reached = store.call(reached_of, coverage, file.steps)
+    twin = press.put(module_artifact(coverage.value, reached.value))
+    store.note(module_artifact, (coverage, reached), twin[1])
     return FileKnown(
         part=store.call(file_part, coverage),
         html=store.call(file_html, coverage, reached),
         text=store.call(file_text, coverage),
         pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
-        lines=_lines(coverage, reached, press, store),
+        twin=twin,
     ), fates
-
-
-def _lines(
-    coverage: Known[FileCoverage], reached: Known[tuple[Reached, ...]], press: Press, store: Store
-) -> Known[Paths]:
-    twin = press.put(module_artifact(coverage.value, reached.value))
-    return store.keep((twin,), page_set, coverage, reached)

@@ -44,6 +44,7 @@ class FilePlan:
     """One source file: its bytes, what profiles recorded of it, and the digest of its coverage."""
 
     path: str
+    module: str  # its id
     source: Known[bytes]
     inventory: Known[FileInventory]
     recorded: tuple[Recorded, ...]
@@ -71,7 +72,8 @@ class Plan:
 def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     """Join source and profile data; a changed file or profile redoes its own stages and what depends on them."""
     sources = {source.path: source.data for source in snapshot.sources}
-    inventories = _named(_inventories(snapshot.sources, snapshot.exclude, store, jobs), store)
+    inventories, renamed = _named(_inventories(snapshot.sources, snapshot.exclude, store, jobs), store)
+    modules = {source.path: source.module for source in snapshot.sources} | renamed
     profiles = _profiles(snapshot, store, jobs)
     recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
     steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
@@ -82,7 +84,11 @@ def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     return Plan(
         config=snapshot.config,
         files=tuple(
-            _file_plan(path, sources[path], inventory, tuple(own), tuple((run[0], steps[run[0]]) for run in own))
+            FilePlan(
+                *(path, modules[path], sources[path], inventory, tuple(own)),
+                tuple((run[0], steps[run[0]]) for run in own),
+                derive(cover, inventory, tuple(own)).digest,
+            )
             for (path, inventory), own in zip(inventories.items(), recorded.values(), strict=True)
         ),
         heads=tuple(store.call(head_of_profile, profile) for profile in profiles.values()),
@@ -91,12 +97,6 @@ def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
         previous=(previous := Known(snapshot.previous)),
         gone=_gone(previous, inventories, snapshot.commit, store),
     )
-
-
-def _file_plan(
-    path: str, source: Known[bytes], inventory: Known[FileInventory], recorded: tuple[Recorded, ...], steps: Steps
-) -> FilePlan:
-    return FilePlan(path, source, inventory, recorded, steps, derive(cover, inventory, recorded).digest)
 
 
 def build_atlas(snapshot: Snapshot, store: Store) -> Atlas:
@@ -145,14 +145,17 @@ def _inventories(
     return {s.path: known[s.path] or read(s) for s in sorted(sources, key=lambda source: source.path)}
 
 
-def _named(inventories: dict[str, Known[FileInventory]], store: Store) -> dict[str, Known[FileInventory]]:
-    """Return the inventories with ids that are unique over all files, as `join_inventory` says."""
+def _named(
+    inventories: dict[str, Known[FileInventory]], store: Store
+) -> tuple[dict[str, Known[FileInventory]], dict[str, str]]:
+    """Return the inventories with ids that are unique over all files, as `join_inventory` says, and renamed modules."""
     bare = tuple(store.call(names_only, inventory) for inventory in inventories.values())
     names = dict(store.call(new_names, bare).value)
-    return {
+    named = {
         path: store.call(with_names, inventory, names[path]) if path in names else inventory
         for path, inventory in inventories.items()
     }
+    return named, {path: own[0][0] for path, own in names.items()}
 
 
 def names_only(file: FileInventory) -> FileInventory:

@@ -41,7 +41,7 @@ class FileKnown:
     html: Known[FileHtml]
     text: Known[FileText]
     pages: Known[Paths]
-    lines: Known[Paths]  # of the module's twin
+    twin: tuple[str, str]  # of the module: path and digest
 
 
 @dataclass(frozen=True, slots=True)
