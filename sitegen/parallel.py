@@ -7,9 +7,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -34,6 +32,8 @@ def spread(task: Callable[[Item], Result], items: Sequence[Item], jobs: int, few
     if jobs < 2 or not _can_fork():
         yield from map(task, items)
         return
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # a build of nothing new needs none
+
     _work = task, items
     try:
         with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _end_with_the_build) as pool:
@@ -51,18 +51,26 @@ def spread_stages(
     """Return `task(item)` for each item; what the processes write down in a disk store's index is taken over."""
     if not isinstance(store, DiskStore):
         return [task(item) for item in items]
-    store.flush()
+    return _adopted(spread(_drained(task, store), items, jobs, fewest), store)
+
+
+def _drained(task: Callable[[Item], Result], store: Store) -> Callable[[Item], tuple[Result, Drained | None]]:
+    """Return `task` that also returns what it wrote down in a disk store's index, where another process runs it."""
+    if not isinstance(store, DiskStore):
+        return lambda item: (task(item), None)
+    store.flush()  # or the other process would have what is pending here, too
     here = os.getpid()
+    return lambda item: (task(item), None if os.getpid() == here else store.index.drain())
 
-    def through(item: Item) -> tuple[Result, Drained | None]:
-        return task(item), None if os.getpid() == here else store.index.drain()
 
-    made = []
-    for result, drained in spread(through, items, jobs, fewest):
-        if drained is not None:
+def _adopted(made: Iterable[tuple[Result, Drained | None]], store: Store) -> list[Result]:
+    """Return the results, with what was drained taken over."""
+    results = []
+    for result, drained in made:
+        if isinstance(store, DiskStore) and drained is not None:
             store.index.adopt(drained)
-        made.append(result)
-    return made
+        results.append(result)
+    return results
 
 
 @contextmanager
@@ -107,21 +115,10 @@ def share_out(
     task: Callable[[Item], Result], ours: Sequence[Item], theirs: Sequence[Item], store: Store, jobs: int
 ) -> list[Result]:
     """Return `task(item)` for each item of both; another process does `theirs`, if there may be one."""
-    index = store.index if isinstance(store, DiskStore) else None
-    if isinstance(store, DiskStore):
-        store.flush()
-    here = os.getpid()
-
-    def beside_us() -> tuple[list[Result], Drained | None]:
-        made = [task(item) for item in theirs]
-        return made, index.drain() if index is not None and os.getpid() != here else None
-
-    with beside(beside_us, jobs if theirs else 1) as wait:
-        made = [task(item) for item in ours]
-        others, drained = wait()
-    if index is not None and drained is not None:
-        index.adopt(drained)
-    return made + others
+    through = _drained(task, store)
+    with beside(lambda: list(map(through, theirs)), jobs if theirs else 1) as wait:
+        made = list(map(through, ours))
+        return _adopted(made + wait(), store)
 
 
 def _call(position: int) -> Any:

@@ -37,19 +37,19 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     earlier publication made and this one does not are deleted. Raises CovatlasError before anything is touched when
     the directory holds files of foreign making and no token, or a foreign file where one of ours must go.
     """
-    stray = [path for path in present if path.endswith(_TEMPORARY)]  # of a publication that was killed
-    ours = _claim(site_dir, manifest, present.keys() - {TOKEN, JOURNAL, *stray})
+    stray = left_over(present)
+    ours = _claim(site_dir, manifest, present.keys() - {TOKEN, *stray})
     differing = sorted(path for path, found in manifest.items() if present.get(path) != found)
     token = encode_token(manifest)
     digest = hashlib.sha256(token).hexdigest()
     gone = sorted(ours - manifest.keys())
-    if not (differing or gone or stray or JOURNAL in present) and present.get(TOKEN) == digest:
+    if not (differing or gone or stray) and present.get(TOKEN) == digest:
         return Published((), (), digest)
     try:
         site_dir.mkdir(parents=True, exist_ok=True)
         _replace(site_dir / JOURNAL, _encode({"schema": SCHEMA, "files": [*manifest, *gone]}))
         (site_dir / TOKEN).unlink(missing_ok=True)
-        for path in stray:
+        for path in stray - {JOURNAL}:
             (site_dir / path).unlink(missing_ok=True)
         deleted = tuple(path for path in gone if _delete(site_dir, path))
         for path in differing:
@@ -63,9 +63,9 @@ def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, s
     return Published(tuple(differing), deleted, digest)
 
 
-def left_over(paths: Iterable[str]) -> bool:
-    """Return whether a publication that was killed left something among the files of a site."""
-    return any(path == JOURNAL or path.endswith(_TEMPORARY) for path in paths)
+def left_over(paths: Iterable[str]) -> set[str]:
+    """Return what a publication that was killed left among the files of a site."""
+    return {path for path in paths if path == JOURNAL or path.endswith(_TEMPORARY)}
 
 
 def encode_token(manifest: Mapping[str, str]) -> bytes:
