@@ -19,7 +19,7 @@
       if (profile.recorded) parts.push(`recorded ${profile.recorded.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`);
       if (profile.duration_s !== null) parts.push(`played in ${profile.duration_s.toFixed(1)} s`);
       if (profile.commit) parts.push(`at commit ${profile.commit.slice(0, 12)}`);
-      if (parts.length) place.textContent += `, ${parts.join(", ")}`;
+      if (parts.length) place.textContent = ` · ${parts.join(", ")}`;
     }
     // Lines move on the branch; at the commit that the map was made from they stay.
     if (/^[0-9a-f]{7,64}$/.test(commit)) {
@@ -98,7 +98,7 @@
     if (commit) parts.push(`source at commit ${commit.slice(0, 12)}`);
     if (days.length) parts.push(`profiles recorded ${days[0] === days.at(-1) ? days[0] : `${days[0]} to ${days.at(-1)}`}`);
     place.textContent = parts.join(" · ");
-    place.hidden = !parts.length;
+    place.classList.remove("cv-later");
   }
 
   function filter(input) {
@@ -119,7 +119,7 @@
         }
       }
     });
-    input.closest("label").hidden = false;
+    input.closest("label").classList.remove("cv-later");
   }
 
   // The colours of a generated page; stored as Material stores them, so that hand-written pages agree.

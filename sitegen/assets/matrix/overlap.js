@@ -37,5 +37,5 @@
 
   if (location.protocol === "file:") return;
   tools.addEventListener("click", ({ target }) => target.value && show(target.value));
-  tools.hidden = false;
+  tools.classList.remove("cv-later");
 })();
