@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,7 @@ EXTRAS = {  # module that is missing → the extra that brings it
     "yaml": "site",
     "pygments": "site",
 }
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Group(click.Group):
@@ -42,6 +44,12 @@ class _Group(click.Group):
         except CovatlasError as error:
             click.echo(f"covatlas: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            place = error.filename2 or error.filename or "the disk"
+            click.echo(f"covatlas: {place}: {error.strerror}; make room there and run it again", err=True)
+            ctx.exit(2)
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").split(".")[0])
             if extra is None:

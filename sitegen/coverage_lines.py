@@ -8,7 +8,6 @@ reads logical lines with one regular expression. `tests/test_oracle.py` compares
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import re
 import sys
 from bisect import bisect_left
@@ -18,9 +17,10 @@ from types import CodeType
 
 from sitegen.model import mask_of
 from sitegen.scan import Unsure, colon_in, logical_spans
+from sitegen.versions import versions
 
 # The finder repeats the rules of this release's parser; under any other, coverage.py's own is asked.
-KNOWN = importlib.metadata.version("coverage").startswith("7.17.") and sys.version_info < (3, 14)
+KNOWN = versions(("coverage",))["coverage"].startswith("7.17.") and sys.version_info < (3, 14)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _HOLDERS = (ast.stmt, ast.excepthandler, ast.match_case)
 _FIELDS = ("body", "orelse", "finalbody", "handlers", "cases")  # every field that can hold statements

@@ -24,12 +24,14 @@ class FileHtml:
     """The file's row on each profile's page, and its fold on the matrix's list ("" without symbols inside the module).
 
     `first` has per slug, for each step that was the first to reach functions of the file, their number and their links.
-    A symbol's name and address are long: a profile's page has each once, where the profile reaches it.
+    A symbol's name and address are long: a profile's page has each once, where the profile reaches it; and those of
+    `unique`, per slug the symbols that no other profile covers, once more.
     """
 
     profiles: tuple[tuple[str, str], ...]
     matrix: str
     first: tuple[tuple[str, tuple[tuple[Step, int, str], ...]], ...]
+    unique: tuple[tuple[str, str], ...]
 
 
 def file_html(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FileHtml:
@@ -46,7 +48,18 @@ def file_html(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FileHtml:
         ),
         matrix=_matrix_fold(coverage),
         first=tuple((item.slug, tuple(_first(item, coverage))) for item in reached if item.first),
+        unique=_unique(coverage),
     )
+
+
+def _unique(coverage: FileCoverage) -> tuple[tuple[str, str], ...]:
+    found: dict[str, list[str]] = {}
+    for item in coverage.symbols:
+        covered = [cell.slug for cell in item.cells if cell.certainty == "body"]
+        if len(covered) == 1:
+            link = _link(item.symbol, _SOME_PROFILE, item.symbol.id)
+            found.setdefault(covered[0], []).append(f"<li>{link}</li>\n")
+    return tuple((slug, "".join(links)) for slug, links in found.items())
 
 
 def _first(reached: Reached, coverage: FileCoverage) -> Iterator[tuple[Step, int, str]]:

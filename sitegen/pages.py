@@ -10,7 +10,7 @@ from sitegen.fragments import FileHtml
 from sitegen.heat import either, matrix_sheets, overlap_sheet
 from sitegen.home import home_sheet
 from sitegen.matrix import overlap
-from sitegen.model import Gap, Gaps, Kind, Overlap
+from sitegen.model import Gap, Gaps, Overlap
 from sitegen.package_pages import package_sheets
 from sitegen.render import Sheet
 from sitegen.steps import Step
@@ -25,7 +25,7 @@ TOP_GAPS = 500  # of modules and of symbols; all of them are in data/gaps.json, 
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What a profile's page shows; `modules` are the HTML of each module's row, `unique` (id, kind).
+    """What a profile's page shows; `modules` are the HTML of each module's row, `unique` that of its own symbols.
 
     `first` has for each request the functions that it, or a job of it, was the first to reach: the job's place or -1,
     their number, their links as HTML; `stray` is their number for traces that the run record does not name.
@@ -36,7 +36,8 @@ class ProfileView:
     stray: int
     modules: tuple[str, ...]
     near: tuple[tuple[str, int, int], ...]  # the most alike profiles: slug, shared symbols, how alike in hundredths
-    unique: tuple[tuple[str, Kind], ...]
+    unique: tuple[str, ...]
+    all_unique: int
     all_modules: int
 
 
@@ -71,18 +72,21 @@ def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
     yield home_sheet(whole, rows)
     folds: dict[str, list[str]] = {row.head.slug: [] for row in rows}
     first: dict[str, dict[Step, list[tuple[int, str]]]] = {row.head.slug: {} for row in rows}
+    own: dict[str, list[str]] = {row.head.slug: [] for row in rows}
     for file in html:
         for slug, fold in file.profiles:
             folds[slug].append(fold)
         for slug, steps in file.first:
             for step, number, links in steps:
                 first[slug].setdefault(step, []).append((number, links))
-    symbols = [symbol for part in whole.parts for symbol in part.symbols]
+        for slug, links in file.unique:
+            own[slug].append(links)
     pairs = overlap(whole.matrix)
     near = nearest(pairs)
     for row in rows:
         slug = row.head.slug
-        yield _profile(row, first[slug], tuple(folds[slug]), tuple(near.get(slug, ())), symbols, len(whole.parts))
+        lists = tuple(folds[slug]), tuple(own[slug])
+        yield _profile(row, first[slug], *lists, tuple(near.get(slug, ())), len(whole.parts))
     yield from package_sheets(whole)
     yield from matrix_sheets(whole, rows, html)
     yield _gaps(whole.gaps)
@@ -94,8 +98,8 @@ def _profile(
     row: ProfileRow,
     first: dict[Step, list[tuple[int, str]]],
     folds: tuple[str, ...],
+    own: tuple[str, ...],
     near: tuple[tuple[str, int, int], ...],
-    symbols: Sequence[tuple[str, Kind]],
     all_modules: int,
 ) -> Sheet:
     slug = row.head.slug
@@ -113,7 +117,8 @@ def _profile(
         stray=stray,
         modules=folds,
         near=near,
-        unique=tuple(symbols[index] for index in row.unique),
+        unique=own,
+        all_unique=len(row.unique),
         all_modules=all_modules,
     )
     toc = [("requests", "Requests"), ("modules", "Modules"), ("unique", "Only this profile")]

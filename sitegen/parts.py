@@ -74,7 +74,7 @@ def file_text(coverage: FileCoverage) -> FileText:
         reached = _dumps(path) + b":" + _dumps(data.reached_value(coverage.inventory, executed))
         members = (("classes", covered["class"]), ("files", [reached]), ("modules", covered["module"]),
                    ("symbols", symbols))  # fmt: skip
-        profiles.append((slug, tuple((key, b",".join(values)) for key, values in members)))
+        profiles.append((slug, tuple((key, b",".join(values)) for key, values in members if values)))
     own = (coverage.inventory,)
     whole = [(twin.path, _members(twin.data)) for twin in (names_artifact(own, ()), places_artifact(own))]
     whole.append((data.INVENTORY, (("files", _dumps(data.file_value(coverage.inventory))),)))
@@ -100,15 +100,17 @@ def join_document(frame: bytes, parts: Sequence[Members]) -> bytes:
     for part in parts:
         for key, inner in part:
             if inner:
-                joined.setdefault(key, []).append(inner)
+                joined.setdefault(key, []).extend((b",", inner))
     found = orjson.loads(frame)
-    fields = []
+    pieces = []  # put together once: a twin has megabytes
     for key in sorted(found):
         value = _dumps(found[key])
+        pieces.append((b"," if pieces else b"{") + orjson.dumps(key) + b":")
         if _is_joined(key, found[key]) and not found[key]:
-            value = value[:1] + b",".join(joined.get(key, ())) + value[-1:]
-        fields.append(orjson.dumps(key) + b":" + value)
-    return b"{" + b",".join(fields) + b"}\n"
+            pieces += (value[:1], *joined.get(key, ())[1:], value[-1:])
+        else:
+            pieces.append(value)
+    return b"".join((*pieces, b"}\n"))
 
 
 def join_matrix(slugs: tuple[str, ...], parts: Iterable[FilePart]) -> Matrix:

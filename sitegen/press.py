@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,7 +70,7 @@ class Press:
     def stage(self, path: str, data: bytes, found: str) -> None:
         """Put a file where publish takes it from, unless the site has it already."""
         if self.present.get(path) != found:
-            stage(self.staging, path, data)
+            stage(self.staging, path, data, path in self.present)
 
     def has(self, paths: Paths) -> bool:
         """Return whether the site has all these files."""
@@ -104,8 +105,8 @@ def _shell_digest(shell: Shell | None) -> str:
     return found[1] if found else ""
 
 
-def stage(staging: Path, path: str, data: bytes) -> None:
-    """Write a file below the staging folder."""
+def stage(staging: Path, path: str, data: bytes, replaces: bool = False) -> None:
+    """Write a file below the staging folder, whole or not at all; `replaces`: it will take an older one's place."""
     target = f"{staging}/{path}"
     try:
         file = open(target, "wb", buffering=0)  # noqa: SIM115
@@ -113,4 +114,17 @@ def stage(staging: Path, path: str, data: bytes) -> None:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         file = open(target, "wb", buffering=0)  # noqa: SIM115
     with file:
-        file.write(data)
+        if replaces:
+            _reserve(file.fileno(), len(data))
+        try:
+            rest = memoryview(data)
+            while rest:  # a disk that is nearly full takes a part
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, target) from None
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Take a file's blocks now: ext4, which else chooses them late, would write all of it out when it is renamed."""
+    with suppress(AttributeError, OSError):  # not on this system; or no space, as writing will say
+        os.posix_fallocate(handle, 0, size)

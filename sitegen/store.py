@@ -7,7 +7,6 @@ looked at, and a result that is found is not read until somebody asks for its va
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from sitegen.entries import read_entry, write_entry
 from sitegen.fingerprint import Known, digest, fingerprint, plain
 from sitegen.index import Index
+from sitegen.versions import versions
 
 Result = TypeVar("Result")
 _LIBRARIES = (
@@ -219,14 +219,4 @@ def toolchain() -> str:
     here = Path(__file__).parent
     sources = [*sorted(here.rglob("*.py")), *(here.parent / "instrument" / name for name in _RUNTIME)]
     code = tuple((path.relative_to(here.parent).as_posix(), path.read_bytes()) for path in sources)
-    return digest((code, platform.python_implementation(), sys.version, _versions()))
-
-
-def _versions() -> tuple[tuple[str, str], ...]:
-    found = []
-    for name in _LIBRARIES:
-        try:
-            found.append((name, importlib.metadata.version(name)))
-        except importlib.metadata.PackageNotFoundError:
-            found.append((name, ""))
-    return tuple(found)
+    return digest((code, platform.python_implementation(), sys.version, tuple(versions(_LIBRARIES).items())))

@@ -85,8 +85,9 @@ def make_together(
         paths, fate = make(known, press, store)
         return store.keep(paths, page_set, *args).value, fate
 
-    ours, theirs = [item for item in todo if item[0] != _lists], [item for item in todo if item[0] == _lists]
-    for paths, fate in share_out(through, ours, theirs, store, jobs if len(files) >= MANY else 1):
+    twins = [item for item in todo if item[0] in (_lists, _tables)]
+    pages = [item for item in todo if item not in twins]
+    for paths, fate in share_out(through, pages, twins, store, jobs if len(files) >= MANY else 1):
         made.update(paths)
         fates.update(fate)
     return made, fates
