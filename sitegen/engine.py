@@ -80,21 +80,22 @@ def _bare(plan: Plan) -> Atlas:
 
 
 def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[FileKnown], dict[str, Fate]]:
-    known = {file.path: _known(file, plan.config, press, store) for file in plan.files}
+    config = Known(plan.config)  # so that its digest is made once
+    known = {file.path: _known(file, config, press, store) for file in plan.files}
     todo = [file for file in plan.files if (found := known[file.path]) is None or not _is_there(found, press)]
     fates: dict[str, Fate] = {}
     if isinstance(store, DiskStore) and press.by_theme is None:
-        for fate in spread_stages(lambda file: _make(file, plan.config, press, store)[1], todo, store, jobs):
+        for fate in spread_stages(lambda file: _make(file, config, press, store)[1], todo, store, jobs):
             fates.update(fate)
-        known.update((file.path, _known(file, plan.config, press, store)) for file in todo)
+        known.update((file.path, _known(file, config, press, store)) for file in todo)
         todo = [file for file in todo if known[file.path] is None]  # the cache cannot be written
     for file in todo:
-        known[file.path], fate = _make(file, plan.config, press, store)
+        known[file.path], fate = _make(file, config, press, store)
         fates.update(fate)
     return [found for found in known.values() if found is not None], fates
 
 
-def _known(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> FileKnown | None:
+def _known(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store) -> FileKnown | None:
     if press.by_theme is not None:
         return None
     coverage = file.coverage()
@@ -115,9 +116,9 @@ def _is_there(file: FileKnown, press: Press) -> bool:
     return press.has(file.pages.value) and press.has((file.twin,))
 
 
-def _make(file: FilePlan, config: SiteConfig, press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
+def _make(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
     coverage = file.coverage()
-    views = file_views(coverage.value, highlighted(file.source.value), config)
+    views = file_views(coverage.value, highlighted(file.source.value), config.value)
     paths, fates = press.make(map(symbol_sheet, views), store)
     reached = store.call(reached_of, coverage, file.steps)
     twin = press.put(module_artifact(coverage.value, reached.value))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 _MAGIC = b"covatlas index 1" + b"\n" * 56  # as long as a record, so that records stay aligned
 _CHECK = 8
 RECORD = 64 + _CHECK
+_PARTS = struct.Struct(f"32s{32 + _CHECK}s")  # key; digest and check sum
 _BATCH = 2000  # records that a killed build may lose
 Drained = tuple[list[bytes], set[bytes]]  # records, keys
 
@@ -102,5 +104,4 @@ def _read(path: Path) -> dict[bytes, bytes]:
         data = path.read_bytes()
     except OSError:
         return {}
-    ends = range(2 * RECORD, len(data) + 1, RECORD)
-    return {data[end - RECORD : end - 40]: data[end - 40 : end] for end in ends}
+    return dict(_PARTS.iter_unpack(data[RECORD : len(data) // RECORD * RECORD]))
