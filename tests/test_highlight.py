@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import io
 import keyword
@@ -10,6 +11,7 @@ import re
 import sysconfig
 import token
 import tokenize
+import warnings
 from pathlib import Path
 
 import pytest
@@ -145,7 +147,9 @@ def test_its_spans_are_the_tokens_of_tokenize_on_the_standard_library() -> None:
         try:
             text = path.read_text("utf-8").replace("\f", " ")
             theirs = _tokenized(text)
-        except (UnicodeDecodeError, SyntaxError, tokenize.TokenError):
+            with warnings.catch_warnings(action="ignore"):
+                ast.parse(text)  # to tokenize, Python 2's 0377 and 1L are two tokens; to a reader they are one number
+        except (UnicodeDecodeError, SyntaxError, ValueError, tokenize.TokenError):
             continue
         try:
             assert _spans(lex(text).split("\n")) == theirs, path
