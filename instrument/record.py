@@ -95,6 +95,8 @@ def decode_record(data: bytes, where: str) -> RunRecord:
         kept["routes"] = tuple(
             Route(item["rule"], tuple(item["methods"]), item["endpoint"]) for item in kept.get("routes", ())
         )
+        if not isinstance(kept.get("problems", ()), list | tuple):
+            raise TypeError("its problems are no list")
         kept["problems"] = tuple(kept.get("problems", ()))
         parse_slug(kept["slug"])
         return RunRecord(**kept)

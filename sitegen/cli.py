@@ -44,11 +44,12 @@ class _Group(click.Group):
         except CovatlasError as error:
             click.echo(f"covatlas: {error}", err=True)
             ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            raise  # whoever read our output went away: click ends quietly
         except OSError as error:
-            if error.errno not in FULL:
-                raise
-            place = error.filename2 or error.filename or "the disk"
-            click.echo(f"covatlas: {place}: {error.strerror}; make room there and run it again", err=True)
+            place = error.filename2 or error.filename or "the system"
+            mend = "make room there" if error.errno in FULL else "mend that, or name another place,"
+            click.echo(f"covatlas: {place}: {error.strerror or error}; {mend} and run it again", err=True)
             ctx.exit(2)
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").split(".")[0])

@@ -15,6 +15,7 @@ KEYS: dict[str, type] = {
     "coverage-config": str,
     "site-dir": str,
     "cache-dir": str,
+    "jobs": int,
     "profiles": str,
     "inventory": str,
     "base-url": str,
@@ -37,11 +38,14 @@ def load(directory: Path) -> dict[str, Any]:
     """Return the checked options of `directory`/pyproject.toml; raise CovatlasError naming a bad file or key."""
     path = directory / "pyproject.toml"
     try:
-        table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("covatlas", {})
+        tool = tomllib.loads(path.read_text("utf-8")).get("tool", {})
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as error:
         raise CovatlasError(f"{path}: cannot be read as TOML ({error}); mend the file") from None
+    if not isinstance(tool, dict):
+        raise CovatlasError(f"{path}: [tool] is not a table; mend the file")
+    table = tool.get("covatlas", {})
     if not isinstance(table, dict):
         raise CovatlasError(f"{path}: [tool.covatlas] is not a table; mend the file")
     for key, value in table.items():
@@ -58,3 +62,5 @@ def _check(path: Path, key: str, value: Any) -> None:
         fits = all(isinstance(item, str) for item in value)
     if not fits:
         raise CovatlasError(f"{path}: [tool.covatlas] {key} = {value!r} must be {_WORDS[kind]}")
+    if any("\0" in item for item in (value if kind is list else [str(value)])):
+        raise CovatlasError(f"{path}: [tool.covatlas] {key} = {value!r} holds a NUL, which no name has; take it out")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from coverage import Coverage
 
 Aliases = tuple[tuple[str, str], ...]
-# With these, what coverage.py makes of a file depends on more than its bytes: the environment, links, the directory.
-_UNCERTAIN = (b"$", b"paths")
+# With these, what coverage.py makes of a file depends on more than its bytes: the environment, links, other code.
+_UNCERTAIN = (b"$", b"paths", b"plugins")
 
 
 def read_rules(config: Path | None, store: Store) -> tuple[str, Aliases]:
@@ -73,5 +73,9 @@ def _mend(config: Path | None) -> Iterator[None]:
 
     try:
         yield
-    except CoverageException as error:
+    except CovatlasError:
+        raise
+    except ImportError as error:  # a plugin: coverage.py loads them before it says what it excludes
+        raise CovatlasError(f"coverage config {config}: {error}; install it where the site is built") from None
+    except (CoverageException, ValueError, OSError) as error:
         raise CovatlasError(f"coverage config {config}: {' '.join(str(error).split())}; mend the file") from None

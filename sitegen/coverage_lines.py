@@ -20,7 +20,7 @@ from sitegen.scan import Unsure, colon_in, logical_spans
 from sitegen.versions import versions
 
 # The finder repeats the rules of this release's parser; under any other, coverage.py's own is asked.
-KNOWN = versions(("coverage",))["coverage"].startswith("7.17.") and sys.version_info < (3, 14)
+KNOWN = re.fullmatch(r"7\.17\.\w+", versions(("coverage",))["coverage"]) is not None and sys.version_info < (3, 14)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _HOLDERS = (ast.stmt, ast.excepthandler, ast.match_case)
 _FIELDS = ("body", "orelse", "finalbody", "handlers", "cases")  # every field that can hold statements

@@ -25,6 +25,12 @@ SECTIONS = (  # key, title and path of each generated section, in the order of t
 )
 # What renders the same pages from the same files; of any other plugin nobody knows what it reads.
 _PLUGINS = frozenset({"covatlas", "search", "material/search"})
+# Extensions of Markdown that read no file.
+_EXTENSIONS = re.compile(
+    r"(?:markdown\.extensions\.)?(?:abbr|admonition|attr_list|codehilite|def_list|extra|fenced_code|footnotes"
+    r"|legacy_attrs|legacy_em|md_in_html|meta|nl2br|sane_lists|smarty|tables|toc|wikilinks)"
+    r"|pymdownx\.(?!snippets|b64)[\w.]+"
+)
 _UNCERTAIN = re.compile(rb"!ENV|^INHERIT|!!python/object|snippets|^hooks", re.MULTILINE)
 Templates = tuple[tuple[str, str], ...]  # name → text
 _TARGET = re.compile(r"[\w.%~-]+\.(?:html|json|csv)")
@@ -82,7 +88,9 @@ def inputs_of(config: Path, folders: tuple[str, ...], site_name: str, templates:
 
 
 def _below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    # Linked folders too, as mkdocs reads them.
+    found = (Path(where, name) for where, _, names in os.walk(folder, followlinks=True) for name in names)
+    return [path for path in found if path.is_file()]
 
 
 def known_frame(inputs: FrameInputs, mentioned: tuple[str, ...], store: Store) -> Known[Frame] | None:
@@ -96,7 +104,8 @@ def repeatable(config: Any, data: bytes) -> bool:
     plugins = {name.removeprefix("covatlas/") for name in config.plugins}
     custom = config.theme.custom_dir
     dated = custom is not None and any(b"build_date" in path.read_bytes() for path in _below(Path(custom)))
-    return plugins <= _PLUGINS and not config.hooks and not _UNCERTAIN.search(data) and not dated
+    plain = plugins <= _PLUGINS and all(_EXTENSIONS.fullmatch(name) for name in config.markdown_extensions)
+    return plain and not config.hooks and not _UNCERTAIN.search(data) and not dated
 
 
 def mkdocs_facts(data: bytes) -> MkdocsFacts:

@@ -17,7 +17,7 @@ from instrument.settings import coverage_dir
 from sitegen.fingerprint import Known, digest
 from sitegen.frame import Frame, Shell, page_set
 from sitegen.model import Artifact, Page, SiteConfig, Snapshot
-from sitegen.publish import TOKEN, Published, left_over, publish, read_token
+from sitegen.publish import TOKEN, Published, alone, left_over, publish, read_token
 from sitegen.snapshot import SnapshotOptions, read_snapshot
 from sitegen.statcache import Present, look_at, memory_of, save, stats_after
 from sitegen.store import DiskStore, NullStore, Store, toolchain
@@ -50,6 +50,7 @@ ASSETS = (
 )
 
 Say = Callable[[str], None]
+_NO_MARKUP = str.maketrans({"<": "‹", ">": "›", '"': "”"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,12 @@ def options_from(values: dict[str, Any], base: Path) -> BuildOptions:
 
 def checked_url(url: str) -> str:
     """Return a repository's web address; raise CovatlasError for anything that is not http or https."""
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+    try:
+        parts = urlsplit(url)
+        fits = not url or (parts.scheme in ("http", "https") and bool(parts.netloc))
+    except ValueError:  # an IPv6 address that is none
+        fits = False
+    if not fits:
         raise CovatlasError(f"repo-url {url!r} is not a web address; name one as https://host/org/repo, or none")
     return url.rstrip("/")
 
@@ -108,8 +114,12 @@ def has_profile_data(options: BuildOptions) -> bool:
 
 
 def site_name(options: BuildOptions, own: bool) -> str:
-    """Return the name that the options give the site, "" where the project's own mkdocs.yml names it."""
-    return options.title or ("" if own else ", ".join(source.name for source in options.sources))
+    """Return the name that the options give the site, "" where the project's own mkdocs.yml names it.
+
+    Material writes it into its pages as HTML: what would be markup there is shown by signs that are alike.
+    """
+    name = options.title or ("" if own else ", ".join(source.name for source in options.sources))
+    return name.translate(_NO_MARKUP)
 
 
 def asset_artifacts() -> tuple[Artifact, ...]:
@@ -224,9 +234,10 @@ def publish_and_remember(
 ) -> Published:
     """Publish a manifest and save the digests of the site's files for the next build."""
     site, memory = options.site_dir, memory_of(options.cache_dir, options.site_dir)
-    published = publish(site, manifest, present.digests, staging)
-    if published.written or published.deleted or not present.token:
-        save(site, TOKEN, memory, manifest, stats_after(site, present.stats, published.written))
+    with alone(site, present.digests):
+        published = publish(site, manifest, present.digests, staging)
+        if published.written or published.deleted or not present.token:
+            save(site, TOKEN, memory, manifest, stats_after(site, present.stats, published.written))
     return published
 
 

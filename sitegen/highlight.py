@@ -33,7 +33,10 @@ def decode_source(data: bytes) -> str:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except SyntaxError:
         encoding = "utf-8-sig"
-    return data.decode(encoding, "replace")
+    try:
+        return data.decode(encoding, "replace")
+    except (LookupError, ValueError):  # a codec that makes no text, or that replaces nothing
+        return data.decode("utf-8", "replace")
 
 
 def split_lines(text: str) -> list[str]:

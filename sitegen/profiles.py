@@ -16,6 +16,7 @@ from sitegen.paths import Aliases, PathMap, Tree
 
 SCHEMA = 7  # coverage.py's data file version; it has been the same since coverage 5.0
 _MOST_LINES = 2_000_000  # a bit mask up to a forged line number would fill the memory
+_MOST = 2**53  # what JSON can hold of a number
 _JOIN = "join file f on f.id = t.file_id join context c on c.id = t.context_id"
 _LINES = f"select f.path, c.context, t.numbits from line_bits t {_JOIN}"
 _ARCS = f"select f.path, c.context, t.fromno, t.tono from arc t {_JOIN}"
@@ -200,7 +201,12 @@ def _read_record(slug: str, data: bytes) -> RunRecord:
         raise _Damaged(f"{name}: this run record is of {record.slug!r}, not of {slug!r}; play the profile again")
     if record.status not in ("passed", "failed"):
         raise _Damaged(f"{name}: status {record.status!r} is neither passed nor failed; play the profile again")
+    counts = [record.attempts, *(run.status for run in record.requests)]
     try:
+        if not all(abs(number) < _MOST for number in (*counts, record.duration_s)):
+            raise ValueError("a number is too large")
+        if not all(isinstance(run.ok, bool) for run in record.requests):
+            raise ValueError("ok is neither true nor false")
         _head(slug, record, (), False)
         _sources(record, (), ())
     except (TypeError, ValueError, AttributeError) as error:

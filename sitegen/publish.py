@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,10 @@ SCHEMA = 1
 _TEMPORARY = ".covatlas-tmp"
 
 
+class SiteChanged(CovatlasError):
+    """Say that another build published since this one looked at the site: what differs is not what was staged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What one publication did: paths that were written, paths that were deleted, and the digest of the token."""
@@ -28,6 +34,35 @@ class Published:
     written: tuple[str, ...]
     deleted: tuple[str, ...]
     token: str
+
+
+@contextmanager
+def alone(site_dir: Path, present: Mapping[str, str]) -> Iterator[None]:
+    """Let no other build publish meanwhile; raise SiteChanged if one did since `present` was looked at."""
+    with suppress(OSError):  # `publish` says what is wrong with the place
+        site_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(site_dir, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        now = {
+            path: hashlib.sha256(data).hexdigest() for path in (TOKEN, JOURNAL) if (data := _content(site_dir / path))
+        }
+        if now != {path: present[path] for path in (TOKEN, JOURNAL) if path in present}:
+            raise SiteChanged(f"{site_dir}: another build published it meanwhile; run this one again")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path) -> Published:
@@ -102,12 +137,27 @@ def _claim(site_dir: Path, manifest: Mapping[str, str], found: set[str]) -> set[
                 "choose another --site-dir or empty this one"
             )
         return found
+    if not found <= listed:
+        _refuse_obstacles(site_dir, manifest, found - listed)
     clash = sorted((found - listed) & manifest.keys())
     if clash:
         raise CovatlasError(
             f"{site_dir / clash[0]}: Covatlas did not make this file and would overwrite it; move it away"
         )
     return listed & found  # never a path that is not below site_dir, whatever a token says
+
+
+def _refuse_obstacles(site_dir: Path, manifest: Mapping[str, str], found: set[str]) -> None:
+    """Refuse a file or link where a folder must be, which could lead anywhere, and a folder where a file must be."""
+    folders = {path.rpartition("/")[0] for path in manifest}
+    above = {
+        "/".join(parts[:end]) for parts in (path.split("/") for path in folders) for end in range(1, len(parts) + 1)
+    }
+    for path in sorted(found & above):
+        raise CovatlasError(f"{site_dir / path}: is no folder, and pages lie below it; move it away")
+    below = {path.rpartition("/")[0] for path in found} & manifest.keys()
+    for path in sorted(below):
+        raise CovatlasError(f"{site_dir / path}: is a folder where a page of that name lies; move it away")
 
 
 def _listed(path: Path) -> set[str] | None:

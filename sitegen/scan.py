@@ -18,8 +18,8 @@ _TOKENS = re.compile(rf"{_TRIPLE}|{_SINGLE}|{_REST}|[\"'\\]", re.DOTALL)
 _PREFIXED = re.compile(
     rf"(?:(?<![\w])(?:[fF][rR]?|[rR][fF]))?(?:{_TRIPLE}|{_SINGLE})|{_REST}|[\"'\\]", re.DOTALL
 )  # fmt: skip
-# A line that begins with its continuation: its first token stands on a later line.
-_LATE_START = re.compile(r"^[ \t]*\\\n", re.MULTILINE)
+# A line that begins with its continuation: its first token stands on a later line. Or one with nothing after it.
+_ODD_CONTINUATION = re.compile(r"^[ \t\f]*\\\n|\\\n[ \t\f]*(?:\#|$)", re.MULTILINE)
 # The text of an f-string as CPython 3.11 knew them: quotes and braces in its fields only in pairs, no line ends.
 _FIELD = r"""(?:[^{}'"\\\n]|'[^'{}\\\n]*'|"[^"{}\\\n]*")"""
 _OLD_FSTRING = re.compile(
@@ -38,8 +38,8 @@ def logical_spans(text: str, *, fstrings: bool) -> list[tuple[int, int]]:
 
     `fstrings` says whether the text has f-strings. Raises Unsure.
     """
-    if "\\\n" in text and _LATE_START.search(text):
-        raise Unsure("a line begins with a continuation")
+    if "\\\n" in text and _ODD_CONTINUATION.search(text):
+        raise Unsure("a line begins with a continuation, or continues with nothing but a comment")
     nested = fstrings and sys.version_info >= (3, 12)
     spans = []
     line, first, depth = 1, 0, 0  # first: of the statement of many lines that is open, 0 for none

@@ -225,3 +225,5 @@ def _rebuild(
                 generation.advance()
         except CovatlasError as error:
             say(f"covatlas: {error}")
+        except Exception as error:  # a fault of ours or of the system must not end what is being read
+            say(f"covatlas: the build failed ({type(error).__name__}: {error}); the last good site is served")

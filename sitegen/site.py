@@ -30,10 +30,13 @@ from sitegen.generate import (
     site_name,
 )
 from sitegen.parallel import beside
+from sitegen.publish import SiteChanged
 
 if TYPE_CHECKING:
     from sitegen.press import Fate
     from sitegen.statcache import Present
+
+TRIES = 4  # to publish before another build does
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,15 @@ def build_site(options: BuildOptions, say: Say) -> BuildReport:
     """
     start = time.monotonic()
     _refuse_dangerous(options)
+    for _ in range(TRIES - 1):
+        try:
+            return _build(options, say, start)
+        except SiteChanged:
+            say(f"Another build published {options.site_dir} meanwhile; building again")
+    return _build(options, say, start)
+
+
+def _build(options: BuildOptions, say: Say, start: float) -> BuildReport:
     collecting = gc.isenabled()
     gc.disable()  # a build makes millions of small values and hardly a cycle: to look for some is a tenth of its time
     try:

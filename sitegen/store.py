@@ -179,7 +179,7 @@ class DiskStore:
 
         def write() -> None:
             folder.mkdir(parents=True, exist_ok=True)
-            lists = sorted(folder.glob("[0-9]*"))
+            lists = sorted(path for path in folder.iterdir() if path.name.isdecimal())
             number = int(lists[-1].name) + 1 if lists else 0
             temporary = folder / f".{os.getpid()}.tmp"
             temporary.write_bytes(data)

@@ -43,18 +43,17 @@ def _site_findings(site: Path) -> Iterator[str]:
         yield f"{site}: there is no whole site ({TOKEN} is missing or damaged)"
         return
     for path, digest in sorted(manifest.items()):
-        try:
-            data = (site / path).read_bytes()
-        except OSError:
+        if not (site / path).is_file():  # nor a pipe, which would keep whoever opens it
             yield f"{site / path}: the file is missing"
             continue
+        data = (site / path).read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:
             yield f"{site / path}: the file was changed"
 
 
 def _entries(stages: Path) -> Iterator[str]:
     """Yield the digest of every entry."""
-    for folder in sorted((stages / "values").glob("??")):
+    for folder in sorted((stages / "values").glob("??/")):
         for name in sorted(os.listdir(folder)):
             if not name.endswith(".tmp"):
                 yield folder.name + name
@@ -97,13 +96,20 @@ def collect(options: BuildOptions, max_bytes: int | None) -> Collected:
     removed = 0
     for digest in list(_entries(stages)):
         if digest not in wanted or not is_whole(stages, digest):
-            entry_path(stages, digest).unlink(missing_ok=True)
+            _remove(entry_path(stages, digest))
             removed += 1
     index.rewrite(keys)
     for path in used_files(stages)[max(1, len(builds)) :]:
         path.unlink(missing_ok=True)
     kept = set(_entries(stages))
     return Collected(len(kept), _size(stages, kept), removed, temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _size(stages: Path, digests: set[str]) -> int:
@@ -131,7 +137,8 @@ def _sweep(cache: Path) -> int:
 
 def used_files(stages: Path) -> list[Path]:
     """Return the lists of keys that builds used, the latest first."""
-    return sorted((stages / "used").glob("[0-9]*"), key=lambda path: path.name, reverse=True)
+    lists = (path for path in (stages / "used").glob("[0-9]*") if path.name.isdecimal())
+    return sorted(lists, key=lambda path: path.name, reverse=True)
 
 
 def _keys(path: Path) -> set[str]:

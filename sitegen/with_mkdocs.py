@@ -11,7 +11,7 @@ from mkdocs.exceptions import Abort, MkDocsException
 
 from instrument.errors import CovatlasError
 from sitegen.frames import config_file
-from sitegen.generate import Outcome, Prepared, Say
+from sitegen.generate import Outcome, Prepared, Say, site_name
 from sitegen.plugin import CovatlasPlugin
 
 
@@ -28,11 +28,10 @@ def build_with_mkdocs(prepared: Prepared, say: Say) -> Outcome:
         plugin = config.plugins.get("covatlas")
         if not isinstance(plugin, CovatlasPlugin):
             raise CovatlasError(f"{path}: does not use the covatlas plugin; add `- covatlas` to its plugins")
-        if options.title or not own:
-            config.site_name = options.title or ", ".join(source.name for source in options.sources)
+        config.site_name = site_name(options, own) or config.site_name
         plugin.given, plugin.say = prepared, say
         build(config)
-    except (Abort, MkDocsException) as error:
+    except (Abort, MkDocsException, UnicodeDecodeError) as error:
         raise CovatlasError(f"mkdocs cannot build the site: {' '.join(str(error).split())}") from None
     finally:
         logger.removeHandler(handler)

@@ -43,3 +43,14 @@ def test_nothing_moves_while_scripts_and_data_arrive(browser: Browser, base: str
     page.goto(base + path)
     assert settled(page) == []
     context.close()
+
+
+@pytest.mark.parametrize("path", ["", "gaps/", "matrix/list.html", "overlap/", "routes/"])
+def test_what_only_scripts_can_do_is_not_shown_without_them(browser: Browser, base: str, path: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + path)
+    places = page.locator(".cv-later").all()
+    assert places and not any(place.is_visible() for place in places)
+    assert [place.bounding_box() for place in places] == [None] * len(places)
+    context.close()
