@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from instrument.errors import CovatlasError
+from sitegen.statcache import hash_file
 
 TOKEN = ".covatlas.json"  # written last: the tree is whole and these files are ours
 JOURNAL = ".covatlas.writing.json"  # there while we write: the tree may be torn, these files are ours
@@ -48,9 +49,7 @@ def alone(site_dir: Path, present: Mapping[str, str]) -> Iterator[None]:
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        now = {
-            path: hashlib.sha256(data).hexdigest() for path in (TOKEN, JOURNAL) if (data := _content(site_dir / path))
-        }
+        now = {path: hash_file(site_dir / path) for path in (TOKEN, JOURNAL) if _is_entry(site_dir / path)}
         if now != {path: present[path] for path in (TOKEN, JOURNAL) if path in present}:
             raise SiteChanged(f"{site_dir}: another build published it meanwhile; run this one again")
         yield
@@ -58,11 +57,9 @@ def alone(site_dir: Path, present: Mapping[str, str]) -> Iterator[None]:
         os.close(handle)
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+def _is_entry(path: Path) -> bool:
+    """Return whether there is anything but a folder: what may be among the files of a site."""
+    return path.is_symlink() or (path.exists() and not path.is_dir())
 
 
 def publish(site_dir: Path, manifest: Mapping[str, str], present: Mapping[str, str], staging: Path) -> Published:

@@ -37,7 +37,7 @@ def look_at(site_dir: Path, token: str, memory: Path) -> Present:
     """Return the digest of every file below `site_dir`; `token` is the file written last, `memory` what was saved."""
     stats = stats_below(site_dir)
     body = _read(memory) if token in stats else b""
-    found = {token: _hash(site_dir / token)} if token in stats else {}
+    found = {token: hash_file(site_dir / token)} if token in stats else {}
     missing = True
     if body and body[:32].hex() == found[token]:
         paths, digests, saved, newest = _parts(body)
@@ -49,7 +49,7 @@ def look_at(site_dir: Path, token: str, memory: Path) -> Present:
         missing = len(found) <= len(paths)
     read = 1 if found else 0
     for path in stats.keys() - found.keys():
-        found[path] = _hash(site_dir / path)
+        found[path] = hash_file(site_dir / path)
         read += 1
     return Present(found, read, stats, "" if missing else found[token])
 
@@ -66,7 +66,7 @@ def save(
     saved = b"".join([stats[path] for path in paths])
     body = b"".join(
         (
-            _HEAD.pack(bytes.fromhex(_hash(site_dir / token)), len(paths), _newest(saved)),
+            _HEAD.pack(bytes.fromhex(hash_file(site_dir / token)), len(paths), _newest(saved)),
             bytes.fromhex("".join([digests[path] for path in paths])),
             saved,
             "\0".join(paths).encode("utf-8", "surrogateescape"),
@@ -121,7 +121,7 @@ def _newest(stats: bytes) -> int:
     return max(fields[1::4] + fields[2::4], default=0)
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Return a regular file's sha256; anything else has none, so it never is what it should be."""
     try:
         if path.is_symlink() or not path.is_file():

@@ -43,11 +43,13 @@ def _site_findings(site: Path) -> Iterator[str]:
         yield f"{site}: there is no whole site ({TOKEN} is missing or damaged)"
         return
     for path, digest in sorted(manifest.items()):
-        if not (site / path).is_file():  # nor a pipe, which would keep whoever opens it
+        try:
+            data = (site / path).read_bytes() if (site / path).is_file() else None  # a pipe keeps whoever opens it
+        except OSError:
+            data = None
+        if data is None:
             yield f"{site / path}: the file is missing"
-            continue
-        data = (site / path).read_bytes()
-        if hashlib.sha256(data).hexdigest() != digest:
+        elif hashlib.sha256(data).hexdigest() != digest:
             yield f"{site / path}: the file was changed"
 
 

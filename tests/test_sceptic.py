@@ -17,7 +17,7 @@ from sitegen.coverage_lines import find_fast, find_slow
 from sitegen.frames import repeatable
 from sitegen.generate import BuildOptions
 from sitegen.highlight import highlighted
-from sitegen.publish import JOURNAL
+from sitegen.publish import JOURNAL, TOKEN
 from sitegen.scan import Unsure
 from sitegen.site import build_site
 from sitegen.store import DiskStore
@@ -217,6 +217,29 @@ def test_gc_and_verify_mend_and_name_what_lies_in_the_cache_by_mistake(shop: Bui
     with pytest.raises(CovatlasError):
         verify(shop, say)
     collect(shop, None)
+    verify(shop, say)
+
+
+@pytest.mark.parametrize("kind", ["empty", "link", "folder", "no token", "journal"])
+def test_whatever_stands_where_the_token_was_is_mended(shop: BuildOptions, kind: str) -> None:
+    build_site(shop, say)
+    token = shop.site_dir / TOKEN
+    if kind == "journal":
+        (shop.site_dir / JOURNAL).write_text("")
+    else:
+        token.rename(shop.site_dir.parent / "token")
+    if kind == "empty":
+        token.write_text("")
+    elif kind == "link":
+        token.symlink_to(shop.site_dir.parent / "token")
+    elif kind == "folder":
+        token.mkdir()
+    (shop.sources[0] / "new.py").write_text("def other():\n    return 1\n")
+    if kind == "folder":
+        with pytest.raises(CovatlasError):
+            build_site(shop, say)
+        token.rmdir()
+    build_site(shop, say)
     verify(shop, say)
 
 
