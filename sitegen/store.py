@@ -179,7 +179,7 @@ class DiskStore:
 
         def write() -> None:
             folder.mkdir(parents=True, exist_ok=True)
-            lists = sorted(path for path in folder.iterdir() if path.name.isdecimal())
+            lists = used_lists(self._path)
             number = int(lists[-1].name) + 1 if lists else 0
             temporary = folder / f".{os.getpid()}.tmp"
             temporary.write_bytes(data)
@@ -212,6 +212,12 @@ class DiskStore:
                     "nothing; mend the directory or name another --cache-dir"
                 )
             self._writable = False
+
+
+def used_lists(stages: Path) -> list[Path]:
+    """Return the lists of the keys that builds used, the latest last."""
+    found = (path for path in (stages / "used").glob("[0-9]*") if path.name.isdecimal())
+    return sorted(found, key=lambda path: path.name)
 
 
 def toolchain() -> str:

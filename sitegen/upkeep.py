@@ -14,6 +14,7 @@ from sitegen.entries import entry_path, is_whole
 from sitegen.generate import BuildOptions, Say, new_staging
 from sitegen.index import Index
 from sitegen.publish import JOURNAL, TOKEN, read_token
+from sitegen.store import used_lists
 
 KEPT_BUILDS = 3  # whose results gc spares
 
@@ -139,8 +140,7 @@ def _sweep(cache: Path) -> int:
 
 def used_files(stages: Path) -> list[Path]:
     """Return the lists of keys that builds used, the latest first."""
-    lists = (path for path in (stages / "used").glob("[0-9]*") if path.name.isdecimal())
-    return sorted(lists, key=lambda path: path.name, reverse=True)
+    return used_lists(stages)[::-1]
 
 
 def _keys(path: Path) -> set[str]:
