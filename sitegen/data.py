@@ -26,7 +26,7 @@ from sitegen.model import (
     lines_of,
 )
 from sitegen.names import names_artifact, places_artifact
-from sitegen.tables import csv_tables, overlap_value, routes_value
+from sitegen.tables import gaps_table, matrix_tables, overlap_value, routes_table, routes_value
 
 SCHEMA = 1
 INVENTORY = "data/inventory.json"
@@ -35,21 +35,28 @@ _SPECIAL = re.compile(r'[,"\r\n]')
 
 def data_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
     """Return every artifact under `data/`, sorted by path; `commit` is that of the source the site is built from."""
-    return tuple(sorted((*whole_artifacts(atlas, commit), *file_artifacts(atlas)), key=lambda artifact: artifact.path))
+    matrix = matrix_artifacts(atlas.matrix, tuple((head.slug, head.status) for head in atlas.profiles))
+    made = (*matrix, *whole_artifacts(atlas, commit), *file_artifacts(atlas))
+    return tuple(sorted(made, key=lambda artifact: artifact.path))
+
+
+def matrix_artifacts(matrix: Matrix, statuses: tuple[tuple[str, str], ...]) -> tuple[Artifact, ...]:
+    """Return the artifacts that tell who covers what; of the matrix's summaries they show nothing."""
+    return (
+        matrix_artifact(matrix, statuses),
+        matrix_csv_artifact(matrix),
+        _json("data/overlap.json", overlap_value(matrix)),
+        *(Artifact(f"data/{name}.csv", table) for name, table in matrix_tables(matrix).items()),
+    )
 
 
 def whole_artifacts(atlas: Atlas, commit: str | None) -> tuple[Artifact, ...]:
-    """Return the artifacts that the matrix, the gaps and the profiles' heads make."""
+    """Return the artifacts that the gaps and the profiles' heads make."""
     return (
-        matrix_artifact(atlas.matrix, atlas.profiles),
-        matrix_csv_artifact(atlas.matrix),
         gaps_artifact(atlas),
-        _json("data/overlap.json", overlap_value(atlas.matrix)),
         _json("data/routes.json", routes_value(atlas.profiles)),
-        *(
-            Artifact(f"data/{name}.csv", table)
-            for name, table in csv_tables(atlas.matrix, atlas.gaps, atlas.profiles).items()
-        ),
+        Artifact("data/gaps.csv", gaps_table(atlas.gaps)),
+        Artifact("data/routes.csv", routes_table(atlas.profiles)),
         build_artifact(atlas.profiles, commit, atlas.config.branch),
     )
 
@@ -200,7 +207,7 @@ def _cell(item: SymbolCoverage, slug: str) -> Cell | None:
 # ── matrix, gaps, build ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def matrix_artifact(matrix: Matrix, profiles: tuple[ProfileHead, ...]) -> Artifact:
+def matrix_artifact(matrix: Matrix, statuses: tuple[tuple[str, str], ...]) -> Artifact:
     """Return `data/matrix.json`: profile → symbol indexes and symbol → slugs; `covered` means certainty `body`."""
     covered_by: dict[str, list[str]] = {symbol: [] for symbol in matrix.symbols}
     for slug, indexes in zip(matrix.profiles, matrix.covered, strict=True):
@@ -211,7 +218,7 @@ def matrix_artifact(matrix: Matrix, profiles: tuple[ProfileHead, ...]) -> Artifa
         {
             "profiles": matrix.profiles,
             "symbols": matrix.symbols,
-            "status": {head.slug: head.status for head in profiles},
+            "status": dict(statuses),
             "covered": dict(zip(matrix.profiles, matrix.covered, strict=True)),
             "covered_by": covered_by,
             "certainty": {

@@ -8,7 +8,7 @@ from sitegen import data
 from sitegen.address import module_data_path, package_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.fingerprint import Known
-from sitegen.fragments import MATRIX_LIST, file_html
+from sitegen.fragments import MATRIX_LIST
 from sitegen.frame import page_set
 from sitegen.highlight import highlighted
 from sitegen.history import PATH as HISTORY
@@ -99,17 +99,16 @@ def _known(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store
     if press.by_theme is not None:
         return None
     coverage = file.coverage()
-    part = store.look(file_part, coverage)
     reached = store.look(reached_of, coverage, file.steps)
     if reached is None:
         return None
-    html = store.look(file_html, coverage, reached)
+    part = store.look(file_part, coverage, reached)
     text = store.look(file_text, coverage)
     pages = store.look(page_set, coverage, file.source, config, *press.look)
     twin = store.note(module_artifact, (coverage, reached))
-    if part is None or html is None or text is None or pages is None or twin is None:
+    if part is None or text is None or pages is None or twin is None:
         return None
-    return FileKnown(part, html, text, pages, (module_data_path(file.module), twin)) if pages.readable else None
+    return FileKnown(part, text, pages, (module_data_path(file.module), twin)) if pages.readable else None
 
 
 def _is_there(file: FileKnown, press: Press) -> bool:
@@ -124,8 +123,7 @@ def _make(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store)
     twin = press.put(module_artifact(coverage.value, reached.value))
     store.note(module_artifact, (coverage, reached), twin[1])
     return FileKnown(
-        part=store.call(file_part, coverage),
-        html=store.call(file_html, coverage, reached),
+        part=store.call(file_part, coverage, reached),
         text=store.call(file_text, coverage),
         pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
         twin=twin,

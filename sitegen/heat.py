@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sitegen.address import package_of, symbol_path
-from sitegen.fragments import MATRIX, MATRIX_LIST, FileHtml
+from sitegen.fragments import MATRIX, MATRIX_LIST
 from sitegen.matrix import covering_bounds, covering_set
 from sitegen.model import Matrix, Overlap
 from sitegen.render import Sheet, step
@@ -64,12 +64,12 @@ class OverlapView:
 # ── matrix ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def matrix_sheets(whole: Whole, profiles: Sequence[ProfileRow], html: Sequence[FileHtml]) -> tuple[Sheet, Sheet]:
+def matrix_sheets(whole: Whole, profiles: Sequence[ProfileRow]) -> tuple[Sheet, Sheet]:
     """Return the matrix's page and that of its symbols as a list."""
     columns = tuple((row.head.slug, row.trouble) for row in profiles)
     rows, by_package = map_rows(whole)
     view = MatrixView(columns, rows, len(whole.matrix.symbols), by_package)
-    lists = tuple(file.matrix for file in html if file.matrix)
+    lists = tuple(part.html.matrix for part in whole.parts if part.html.matrix)
     return (
         Sheet("matrix.html", MATRIX, "Matrix", "Which profiles run which modules and symbols", view),
         Sheet("matrix-list.html", MATRIX_LIST, "Matrix as a list", "Which profiles run each symbol", lists),

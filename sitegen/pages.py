@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sitegen.address import profile_path
-from sitegen.fragments import FileHtml
 from sitegen.heat import either, matrix_sheets, overlap_sheet
 from sitegen.home import home_sheet
 from sitegen.matrix import overlap
@@ -25,7 +24,7 @@ TOP_GAPS = 500  # of modules and of symbols; all of them are in data/gaps.json, 
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """What a profile's page shows; `modules` are the HTML of each module's row, `unique` that of its own symbols.
+    """What a profile's page shows; `rows` are the HTML of its modules' rows, `unique` that of its own symbols.
 
     `first` has for each request the functions that it, or a job of it, was the first to reach: the job's place or -1,
     their number, their links as HTML; `stray` is their number for traces that the run record does not name.
@@ -34,9 +33,10 @@ class ProfileView:
     row: ProfileRow
     first: tuple[tuple[tuple[int, int, str], ...], ...]
     stray: int
-    modules: tuple[str, ...]
+    modules: int
+    rows: str
     near: tuple[tuple[str, int, int], ...]  # the most alike profiles: slug, shared symbols, how alike in hundredths
-    unique: tuple[str, ...]
+    unique: str
     all_unique: int
     all_modules: int
 
@@ -66,29 +66,28 @@ def symbol_sheet(view: SymbolView) -> Sheet:
     return Sheet("symbol.html", view.page, view.id, text, view)
 
 
-def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
+def whole_sheets(whole: Whole) -> Iterator[Sheet]:
     """Yield the sheets of all pages that show more than one file."""
     rows = profile_rows(whole.heads, whole.matrix)
     yield home_sheet(whole, rows)
     folds: dict[str, list[str]] = {row.head.slug: [] for row in rows}
     first: dict[str, dict[Step, list[tuple[int, str]]]] = {row.head.slug: {} for row in rows}
     own: dict[str, list[str]] = {row.head.slug: [] for row in rows}
-    for file in html:
-        for slug, fold in file.profiles:
+    for part in whole.parts:
+        for slug, fold in part.html.profiles:
             folds[slug].append(fold)
-        for slug, steps in file.first:
+        for slug, steps in part.html.first:
             for step, number, links in steps:
                 first[slug].setdefault(step, []).append((number, links))
-        for slug, links in file.unique:
+        for slug, links in part.html.unique:
             own[slug].append(links)
     pairs = overlap(whole.matrix)
     near = nearest(pairs)
     for row in rows:
         slug = row.head.slug
-        lists = tuple(folds[slug]), tuple(own[slug])
-        yield _profile(row, first[slug], *lists, tuple(near.get(slug, ())), len(whole.parts))
+        yield _profile(row, first[slug], folds[slug], own[slug], tuple(near.get(slug, ())), len(whole.parts))
     yield from package_sheets(whole)
-    yield from matrix_sheets(whole, rows, html)
+    yield from matrix_sheets(whole, rows)
     yield _gaps(whole.gaps)
     yield overlap_sheet(whole.matrix, rows, pairs)
     yield _routes(whole)
@@ -97,8 +96,8 @@ def whole_sheets(whole: Whole, html: Sequence[FileHtml]) -> Iterator[Sheet]:
 def _profile(
     row: ProfileRow,
     first: dict[Step, list[tuple[int, str]]],
-    folds: tuple[str, ...],
-    own: tuple[str, ...],
+    folds: Sequence[str],
+    own: Sequence[str],
     near: tuple[tuple[str, int, int], ...],
     all_modules: int,
 ) -> Sheet:
@@ -115,9 +114,10 @@ def _profile(
         row=replace(row, unique=(), stale=min(row.stale, 1)),  # what it does not show must not make it anew
         first=tuple(map(tuple, by_request)),
         stray=stray,
-        modules=folds,
+        modules=len(folds),
+        rows="".join(folds),
         near=near,
-        unique=own,
+        unique="".join(own),
         all_unique=len(row.unique),
         all_modules=all_modules,
     )

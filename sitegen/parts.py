@@ -13,9 +13,11 @@ import orjson
 
 from sitegen import data
 from sitegen.cells import FileCells, file_cells
+from sitegen.fragments import FileHtml, file_html
 from sitegen.matrix import build_matrix, find_gaps, sort_gaps
 from sitegen.model import Cell, FileCoverage, Gap, Gaps, Kind, Matrix, Summary
 from sitegen.names import names_artifact, places_artifact
+from sitegen.steps import Reached
 from sitegen.views import ModuleRow, module_row
 
 Members = tuple[tuple[str, bytes], ...]  # key of a JSON object → what stands between the brackets of its value
@@ -23,7 +25,7 @@ Members = tuple[tuple[str, bytes], ...]  # key of a JSON object → what stands 
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file's numbers: `matrix` has only the slugs with a cell; `symbols` are (id, kind) in the matrix's order."""
+    """A file's numbers and rows: `matrix` has only the slugs with a cell; `symbols` are (id, kind) in its order."""
 
     path: str
     row: ModuleRow
@@ -31,6 +33,7 @@ class FilePart:
     matrix: Matrix
     gaps: Gaps
     cells: FileCells
+    html: FileHtml
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class FileText:
     profiles: tuple[tuple[str, Members], ...]
 
 
-def file_part(coverage: FileCoverage) -> FilePart:
-    """Return a file's numbers."""
+def file_part(coverage: FileCoverage, reached: tuple[Reached, ...]) -> FilePart:
+    """Return a file's numbers and rows."""
     slugs = tuple(slug for slug, _ in coverage.executed)
     return FilePart(
         path=coverage.inventory.path,
@@ -51,6 +54,7 @@ def file_part(coverage: FileCoverage) -> FilePart:
         matrix=build_matrix(slugs, (coverage,)),
         gaps=find_gaps((coverage,)),
         cells=file_cells(coverage),
+        html=file_html(coverage, reached),
     )
 
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import orjson
-
-from sitegen.fingerprint import Known, digest
+from sitegen.fingerprint import Known, digest, quick_digest
 from sitegen.frame import Frame, Paths, Shell, section_of
 from sitegen.model import Artifact, Page
 from sitegen.render import Renderer, Sheet
@@ -47,7 +45,7 @@ class Press:
         paths, fates = [], {}
         for sheet in sheets:
             shell = self.shells.get((section_of(sheet.path), len(sheet.toc)))
-            key = (sheet_digest(sheet), self.templates, _shell_digest(shell))
+            key = (quick_digest(sheet), self.templates, _shell_digest(shell))
             known = store.note(page_bytes, key) if shell is not None else None
             fate: Fate = "same"
             if known is None or self.present.get(sheet.path) != known:
@@ -84,14 +82,6 @@ def page_bytes(page: Page, shell: Shell | None, by_theme: Callable[[Page], bytes
         return shell.stamp(page)
     assert by_theme is not None
     return by_theme(page)
-
-
-def sheet_digest(sheet: Sheet) -> str:
-    """Return the digest of what a page shows; quicker than `digest`, as the fields of every view have one type each."""
-    try:
-        return hashlib.sha256(orjson.dumps(sheet)).hexdigest()
-    except TypeError:  # a lone surrogate in a name or docstring, which JSON cannot hold
-        return digest(sheet)
 
 
 _DIGESTS: dict[int, tuple[Shell, str]] = {}

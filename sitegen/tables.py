@@ -90,29 +90,41 @@ def overlap_value(matrix: Matrix) -> dict[str, Any]:
     }
 
 
-def csv_tables(matrix: Matrix, gaps: Gaps, profiles: tuple[ProfileHead, ...]) -> dict[str, bytes]:
-    """Return the tables as CSV, by name: covering, gaps, overlap, routes, unique."""
+def matrix_tables(matrix: Matrix) -> dict[str, bytes]:
+    """Return the matrix's tables as CSV, by name: covering, overlap, unique."""
     return {
         "covering": _csv(("profile", "adds"), covering_set(matrix)),
-        "gaps": _csv(
-            ("symbol", "kind", "file", "line", "statements", "branches"),
-            ((gap.id, gap.kind, gap.path, gap.line, gap.statements, gap.branches)
-             for gap in (*gaps.modules, *gaps.symbols)),
-        ),
         "overlap": _csv(
             ("first", "second", "shared", "only_first", "only_second", "jaccard", "contained"),
             map(_pair_row, overlap(matrix)),
-        ),
-        "routes": _csv(
-            ("rule", "methods", "profiles", "requests"),
-            ((use.rule, use.methods, " ".join(slug for slug, _ in use.requests), sum(n for _, n in use.requests))
-             for use in route_uses(profiles)),
         ),
         "unique": _csv(
             ("profile", "symbol"),
             ((slug, matrix.symbols[index]) for slug, indexes in unique(matrix).items() for index in indexes),
         ),
-    }  # fmt: skip
+    }
+
+
+def gaps_table(gaps: Gaps) -> bytes:
+    """Return the gaps as CSV, modules first."""
+    return _csv(
+        ("symbol", "kind", "file", "line", "statements", "branches"),
+        (
+            (gap.id, gap.kind, gap.path, gap.line, gap.statements, gap.branches)
+            for gap in (*gaps.modules, *gaps.symbols)
+        ),
+    )
+
+
+def routes_table(profiles: tuple[ProfileHead, ...]) -> bytes:
+    """Return the routes as CSV: who requests each, and how often."""
+    return _csv(
+        ("rule", "methods", "profiles", "requests"),
+        (
+            (use.rule, use.methods, " ".join(slug for slug, _ in use.requests), sum(n for _, n in use.requests))
+            for use in route_uses(profiles)
+        ),
+    )
 
 
 def _pair_row(pair: Overlap) -> Row:

@@ -10,8 +10,7 @@ from sitegen import data
 from sitegen.address import profile_data_path
 from sitegen.cells import cells_artifact
 from sitegen.changes import Changes, whole_changes
-from sitegen.fingerprint import Known
-from sitegen.fragments import FileHtml
+from sitegen.fingerprint import Known, quick_digest
 from sitegen.frame import Paths, page_set
 from sitegen.history import history_artifact, nights_of
 from sitegen.model import Atlas, Gaps, Matrix, ProfileHead
@@ -38,7 +37,6 @@ class FileKnown:
     """What is known of one file: its share of what is made from all, and its pages."""
 
     part: Known[FilePart]
-    html: Known[FileHtml]
     text: Known[FileText]
     pages: Known[Paths]
     twin: tuple[str, str]  # of the module: path and digest
@@ -51,7 +49,6 @@ class Together:
     plan: Plan
     heads: tuple[Known[ProfileHead], ...]  # as pages show them
     parts: tuple[Known[FilePart], ...]
-    html: tuple[Known[FileHtml], ...]
     texts: tuple[Known[FileText], ...]
     matrix: Known[Matrix]
     gaps: Known[Gaps]
@@ -72,11 +69,11 @@ def make_together(
     fates: dict[str, Fate] = {}
     todo: list[Task] = []
     for make, args in _shown(known, press):
-        kept = store.look(page_set, *args) if press.by_theme is None else None
-        if kept is not None and kept.readable and press.has(kept.value):
-            made.update(kept.value)
-        else:
+        kept = _kept(args, press, store) if press.by_theme is None else None
+        if kept is None:
             todo.append((make, args))
+        else:
+            made.update(kept)
     if todo:
         _ = known.matrix.value, known.gaps.value  # before there are more processes, so that each has them
 
@@ -93,13 +90,18 @@ def make_together(
     return made, fates
 
 
+def _kept(args: tuple[object, ...], press: Press, store: Store) -> Paths | None:
+    """Return the files that were made of these arguments, if the site has them all."""
+    kept = store.look(page_set, *args)
+    return kept.value if kept is not None and kept.readable and press.has(kept.value) else None
+
+
 def _join(plan: Plan, files: Sequence[FileKnown], store: Store) -> Together:
     parts = tuple(file.part for file in files)
     return Together(
         plan=plan,
         heads=tuple(store.call(shown_head, head) for head in plan.heads),
         parts=parts,
-        html=tuple(file.html for file in files),
         texts=tuple(file.text for file in files),
         matrix=Known(load=lambda: join_matrix(plan.slugs, [part.value for part in parts])),
         gaps=Known(load=lambda: join_gaps([part.value for part in parts])),
@@ -111,7 +113,7 @@ def _join(plan: Plan, files: Sequence[FileKnown], store: Store) -> Together:
 def _shown(known: Together, press: Press) -> tuple[Task, ...]:
     plan, parts = known.plan, known.parts
     return (
-        (_pages, (plan.config, known.heads, parts, known.html, plan.gone, known.routes, known.changes, *press.look)),
+        (_pages, (plan.config, known.heads, parts, plan.gone, known.routes, known.changes, *press.look)),
         (_lists, (plan.heads, plan.slugs, parts, known.texts)),
         (_tables, (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts)),
         (_nights, (plan.previous, plan.heads, plan.slugs, parts, *press.look)),
@@ -131,8 +133,7 @@ def _pages(known: Together, press: Press, store: Store) -> Made:
         routes=known.routes.value,
         changes=known.changes.value,
     )
-    sheets = whole_sheets(whole, [item.value for item in known.html])
-    return press.make(chain(sheets, gone_sheets(known.plan.gone.value), [GO_SHEET]), store)
+    return press.make(chain(whole_sheets(whole), gone_sheets(known.plan.gone.value), [GO_SHEET]), store)
 
 
 def shown_head(head: ProfileHead) -> ProfileHead:
@@ -161,13 +162,22 @@ def _nights(known: Together, press: Press, store: Store) -> Made:
 
 def _tables(known: Together, press: Press, store: Store) -> Made:
     atlas = _atlas(known)
-    profiles = [(head.slug, head.status) for head in atlas.profiles]
+    statuses = tuple((head.slug, head.status) for head in atlas.profiles)
     made = (
         *data.whole_artifacts(atlas, known.plan.commit),
         gone_artifact(known.plan.gone.value),
-        cells_artifact(profiles, [part.value.cells for part in known.parts]),
+        cells_artifact(statuses, [part.value.cells for part in known.parts]),
     )
-    return tuple(map(press.put, made)), {}
+    return (*map(press.put, made), *_matrix_twins(known.matrix.value, statuses, press, store)), {}
+
+
+def _matrix_twins(matrix: Matrix, statuses: tuple[tuple[str, str], ...], press: Press, store: Store) -> Paths:
+    """Make the twins that show cells and no lines, unless a build before has: most edits change no cell."""
+    key = statuses, Known(digest=quick_digest(replace(matrix, summaries=())))
+    kept = _kept(key, press, store)
+    if kept is None:
+        kept = store.keep(tuple(map(press.put, data.matrix_artifacts(matrix, statuses))), page_set, *key).value
+    return kept
 
 
 def _lists(known: Together, press: Press, store: Store) -> Made:

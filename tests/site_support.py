@@ -12,7 +12,6 @@ from pathlib import Path
 
 from instrument.record import JobRun, RequestRun, RunRecord, write_record
 from sitegen.data import data_artifacts
-from sitegen.fragments import file_html
 from sitegen.generate import BuildOptions, prepare
 from sitegen.highlight import highlighted
 from sitegen.model import Artifact, Page
@@ -156,8 +155,8 @@ def generated(options: BuildOptions) -> Generated:
     ]
     heads = tuple(shown_head(head.value) for head in plan.heads)
     routes = route_uses(tuple(head.value for head in plan.heads))
-    whole = Whole(atlas.config, heads, tuple(map(file_part, atlas.files)), atlas.matrix, atlas.gaps, routes, None)
-    sheets += whole_sheets(whole, [file_html(file, ()) for file in atlas.files])
+    parts = tuple(file_part(file, ()) for file in atlas.files)
+    sheets += whole_sheets(Whole(atlas.config, heads, parts, atlas.matrix, atlas.gaps, routes, None))
     twins = (module_artifact(file, ()) for file in atlas.files)  # what reached them is test_module_data's matter
     return Generated(tuple(map(renderer.page, sheets)), (*data_artifacts(atlas, prepared.snapshot.commit), *twins))
 

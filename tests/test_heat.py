@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import sitegen.home
 from sitegen.cells import FileCells
+from sitegen.fragments import FileHtml
 from sitegen.heat import MAP_CELLS, like_beside_like, map_rows, overlap_sheet
 from sitegen.home import LISTED, home_sheet
 from sitegen.matrix import overlap
@@ -90,7 +91,7 @@ def whole(modules: int, covered: dict[str, set[int]], packages: int = 3) -> Whol
         matrix = Matrix(mine, (name,), ((0,),) * len(mine), ((),) * len(mine), (SUMMARY,) * len(mine))
         row = ModuleRow(name, 1, 4, Tally(int(bool(mine)), 0, 0, 0, int(not mine)), len(mine), None)
         parts.append(FilePart(f"{name.replace('.', '/')}.py", row, ((name, "module"),), matrix, Gaps((), ()),
-                              FileCells("c", (4,), ())))  # fmt: skip
+                              FileCells("c", (4,), ()), FileHtml((), "", (), ())))  # fmt: skip
     heads = tuple(ProfileHead(slug, "", "", "passed", None, None, None, 1, (), (), ()) for slug in slugs)
     return Whole(
         SiteConfig("Test", "", "main", ""), heads, tuple(parts), join_matrix(slugs, parts), Gaps((), ()), (), None

@@ -12,7 +12,7 @@ from sitegen.attribution import RawLines, attribute
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, covering_bounds, covering_set, find_gaps, overlap, unique
 from sitegen.model import FileCoverage, Gaps, Matrix, Overlap, ProfileHead, RequestStep, Summary, mask_of
-from sitegen.tables import csv_tables, overlap_value, routes_value
+from sitegen.tables import gaps_table, matrix_tables, overlap_value, routes_table, routes_value
 
 SOURCES = {
     "p/a.py": "def f():\n    x = 1\n    return x\n"
@@ -240,17 +240,18 @@ def test_overlap_says_pairs_unique_symbols_and_the_covering_set() -> None:
 
 def test_the_tables_as_csv() -> None:
     matrix = build_matrix(SLUGS, COVERED)
-    tables = {name: data.decode().splitlines() for name, data in csv_tables(matrix, find_gaps(COVERED), HEADS).items()}
+    tables = {name: data.decode().splitlines() for name, data in matrix_tables(matrix).items()}
     assert tables["overlap"] == [
         "first,second,shared,only_first,only_second,jaccard,contained", "one,two,1,1,2,0.25,",
     ]  # fmt: skip
     assert tables["covering"] == ["profile,adds", "two,3", "one,1"]
     assert tables["unique"] == ["profile,symbol", "one,p.a.f", "two,p.a.C", "two,p.a.C.m"]
-    assert tables["gaps"][:3] == [
+    assert gaps_table(find_gaps(COVERED)).decode().splitlines()[:3] == [
         "symbol,kind,file,line,statements,branches", "p.c,module,p/c.py,1,5,0", "p.e,module,p/e.py,1,2,0",
     ]  # fmt: skip
-    assert tables["routes"][3] == '/runs,"GET, HEAD, OPTIONS",one two,3'
-    assert all(len(rows) == 1 for rows in map(bytes.splitlines, csv_tables(matrix_of([]), Gaps((), ()), ()).values()))
+    assert routes_table(HEADS).decode().splitlines()[3] == '/runs,"GET, HEAD, OPTIONS",one two,3'
+    bare = (*matrix_tables(matrix_of([])).values(), gaps_table(Gaps((), ())), routes_table(()))
+    assert all(len(table.splitlines()) == 1 for table in bare)
 
 
 def test_answers_are_kept_per_matrix_also_where_two_have_one_hash() -> None:

@@ -34,7 +34,7 @@ def test_joined_parts_equal_the_whole(options: BuildOptions) -> None:
     prepared = prepare(replace(options, clean=True), pytest.fail)
     atlas = build_atlas(prepared.snapshot, prepared.store)
     slugs = tuple(head.slug for head in atlas.profiles)
-    parts = [file_part(file) for file in atlas.files]
+    parts = [file_part(file, ()) for file in atlas.files]
     assert join_matrix(slugs, parts) == build_matrix(slugs, atlas.files) == atlas.matrix
     assert join_gaps(parts) == find_gaps(atlas.files)
 
