@@ -69,7 +69,8 @@ class _Group(click.Group):
 def main(ctx: click.Context) -> None:
     """Say which recorded user session runs which code.
 
-    Every option has a key in [tool.covatlas] of the working directory's pyproject.toml; the command line wins.
+    Every option that is not about one call has a key in [tool.covatlas] of the working directory's pyproject.toml;
+    the command line wins.
     Exit codes: 0 fine, 1 finding, 2 usage or input error.
     """
     if ctx.resilient_parsing:
@@ -100,7 +101,7 @@ def _say(message: str) -> None:
 @click.option("--all", "every", is_flag=True, help="Play every profile of the profiles directory.")
 @click.option("--base-url", required=True, help="Where the app runs, as http://127.0.0.1:5000.")
 @click.option(
-    "--trace-code", is_flag=True, help="Send X-Profile-Trace, so that the app records what each profile runs."
+    "--trace-code/--no-trace-code", help="Send X-Profile-Trace, so that the app records what each profile runs."
 )
 @click.option("--coverage-dir", help="Where the app writes its data. [default: PROFILE_COVERAGE_DIR]")
 @click.option("--profiles", default="profiles", show_default=True, help="Directory with a folder per profile.")
@@ -188,7 +189,7 @@ _BUILD_OPTIONS = (
     click.option("--branch", default="main", show_default=True, help="The branch that those links name."),
     click.option("--source-prefix", help="From the repository's root to the package directory's parent, as src/."),
     click.option("--previous", metavar="DIR", help="The site of the night before, to compare with."),
-    click.option("--clean", is_flag=True, help="Ignore the cache and make everything anew."),
+    click.option("--clean/--no-clean", help="Ignore the cache and make everything anew."),
     click.option("--jobs", type=click.IntRange(min=0), default=0, help="Processes. [default: one per core]"),
 )
 
@@ -219,10 +220,10 @@ def build(explain: str | None, form: str, **given: Any) -> None:
     _needs("jinja2", "mkdocs")
     atexit.register(freeze)  # or the last collection looks at millions of values that end with the process anyway
     report = build_site(_build_options(given), _say)
-    if explain is not None:
-        from sitegen.explain import explained
+    if explain is not None or form == "json":
+        from sitegen.explain import explained, summed_up
 
-        click.echo(explained(report, explain, form), nl=False)
+        click.echo(summed_up(report) if explain is None else explained(report, explain, form), nl=False)
     _say(f"Built {report}")
 
 

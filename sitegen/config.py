@@ -1,4 +1,4 @@
-"""`[tool.covatlas]` of the working directory's pyproject.toml: every option's key, the command line wins."""
+"""`[tool.covatlas]` of the working directory's pyproject.toml: a key for every option that is not about one call."""
 
 from __future__ import annotations
 
@@ -30,8 +30,14 @@ KEYS: dict[str, type] = {
     "keep": int,
     "previous": str,
     "site-url": str,
+    "clean": bool,
+    "max-bytes": int,
+    "trace-code": bool,
+    "pairs": int,
+    "off-budget": float,
+    "traced-budget": float,
 }
-_WORDS = {list: "a list of strings", str: "a string", int: "a whole number"}
+_WORDS = {list: "a list of strings", str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -57,7 +63,7 @@ def _check(path: Path, key: str, value: Any) -> None:
     if key not in KEYS:
         raise CovatlasError(f"{path}: [tool.covatlas] has no key {key!r}; the keys are {', '.join(sorted(KEYS))}")
     kind = KEYS[key]
-    fits = isinstance(value, kind) and not isinstance(value, bool)
+    fits = type(value) is kind or (kind is float and type(value) is int)
     if fits and kind is list:
         fits = all(isinstance(item, str) for item in value)
     if not fits:

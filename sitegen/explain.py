@@ -49,6 +49,21 @@ def troubles(site_dir: Path) -> Iterator[str]:
             yield f"profile {slug} {word}: {len(problems) - TOLD} more problems are on {profile_path(slug)}"
 
 
+def summed_up(report: BuildReport) -> str:
+    """Return, as JSON, where the site is, how many pages it has, and which files the build wrote and deleted."""
+    value = {
+        "schema": 1,
+        "site": str(report.site_dir),
+        "page_count": report.pages,
+        "rendered": report.made,
+        "written": sorted(report.written),
+        "deleted": sorted(report.deleted),
+        "causes": list(report.causes),
+        "seconds": round(report.seconds, 3),
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
 def explained(report: BuildReport, page: str, form: str) -> str:
     """Return a line per page, or of `page` alone: path, word and reason, or the same as JSON.
 

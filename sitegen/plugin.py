@@ -60,7 +60,7 @@ SITEMAP = "sitemap.xml"  # carries the day of the build: nothing changed, and ye
 class CovatlasConfig(Config):
     """Options in mkdocs.yml; one that is absent is taken from [tool.covatlas] beside it."""
 
-    source = config_options.Type(list, default=[])
+    source = config_options.ListOfItems(config_options.Type(str), default=[])
     coverage_dir = config_options.Type(str, default="")
     coverage_config = config_options.Type(str, default="")
     cache_dir = config_options.Type(str, default="")

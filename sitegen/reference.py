@@ -19,7 +19,7 @@ Made from the code by `python -m sitegen.reference > site_src/reference.md`; do 
 `covatlas inventory`); the command line wins. Exit codes: 0 fine, 1 a finding, 2 usage or input error.
 
 """
-_TYPES = {list: "list of strings", str: "string", int: "whole number"}
+_TYPES = {list: "list of strings", str: "string", int: "whole number", float: "number", bool: "true or false"}
 
 
 def reference() -> str:

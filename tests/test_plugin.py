@@ -78,6 +78,7 @@ def test_without_profile_data_the_hand_written_pages_are_built(site: Path) -> No
         ("source: [pkg]", "source: [nowhere]", "does not exist"),
         ("name: material, font: false", "name: mkdocs", "set theme: name: material"),
         ("source: [pkg]", "sauce: [pkg]", "sauce"),
+        ("source: [pkg]", "source: [3]", "'source'"),
     ],
 )
 def test_bad_configuration_is_a_sentence(site: Path, old: str, new: str, sentence: str) -> None:
