@@ -92,6 +92,12 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         """Send a page's head and return its bytes with the script that loads it anew; leave other files alone."""
+        try:
+            return self._find()
+        except (OSError, ValueError):  # a name that no file can have, too long or with a NUL; or a file just deleted
+            return self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _find(self) -> Any:
         target = Path(self.translate_path(self.path))
         page = target / "index.html" if target.is_dir() and urlsplit(self.path).path.endswith("/") else target
         if page.suffix != ".html" or not page.is_file():

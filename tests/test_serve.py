@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -19,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from examples.ports import free_port
 from tests.atlas_support import record, write
 from tests.process_support import ROOT
-from tests.site_support import OWN_CONFIG, project
+from tests.site_support import OWN_CONFIG, project, served
 
 PATIENT = 90_000  # ms; what it takes is printed, and about a second where nothing else runs
 
@@ -116,6 +118,16 @@ def test_an_address_that_leads_nowhere_shows_its_page_once_it_is_made(page: Page
         page.get_by_text("here it is").first.wait_for(timeout=PATIENT)
         for path in (tmp_path / "site").rglob("*.html"):
             assert b"__covatlas__" not in path.read_bytes()  # only what is served loads itself anew
+
+
+def test_an_address_that_no_file_can_have_is_not_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "404.html", b"nothing here")
+    with served(tmp_path) as base:
+        for address in ("%00", "a" * 300, f"symbols/{'a' * 300}.html", "a%00/"):
+            with pytest.raises(HTTPError, match="404") as error:
+                urlopen(base + address)
+            assert error.value.read() == b"nothing here"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 # Another thread than the main one takes the signal, as happens when it comes just before the main one waits.
