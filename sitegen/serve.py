@@ -106,6 +106,11 @@ class _Handler(SimpleHTTPRequestHandler):
         self._head(HTTPStatus.OK, "text/html; charset=utf-8", len(data))
         return io.BytesIO(data)
 
+    def end_headers(self) -> None:
+        """Make browsers ask for every file again: one of yesterday's build they would keep for hours."""
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
     def list_directory(self, path: Any) -> None:
         """Show no folder's content."""
         self.send_error(HTTPStatus.NOT_FOUND)

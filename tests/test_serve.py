@@ -130,6 +130,17 @@ def test_an_address_that_no_file_can_have_is_not_found(tmp_path: Path, capfd: py
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_page_that_is_loaded_anew_asks_for_new_data(page: Page, tmp_path: Path) -> None:
+    write(tmp_path / "index.html", b"<p>a page</p>")
+    ask = "fetch('data.json').then((answer) => answer.text())"
+    with served(tmp_path) as base:
+        for number in (b"1", b"2"):
+            write(tmp_path / "data.json", number)
+            os.utime(tmp_path / "data.json", (1e9 + int(number),) * 2)  # built long ago: a browser keeps it for long
+            page.goto(base)
+            assert page.evaluate(ask) == number.decode()
+
+
 # Another thread than the main one takes the signal, as happens when it comes just before the main one waits.
 ELSEWHERE = """
 import signal, threading, time
