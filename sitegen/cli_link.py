@@ -52,11 +52,12 @@ def _site_url(path: Path) -> str:
     if not path.is_file():
         return ""
     import yaml
+    from mkdocs.exceptions import MkDocsException
     from mkdocs.utils.yaml import yaml_load
 
     try:
         with path.open("rb") as file:
             found = yaml_load(file).get("site_url")
-    except (yaml.YAMLError, OSError, AttributeError, ValueError):
+    except (yaml.YAMLError, MkDocsException, OSError, AttributeError, TypeError, ValueError):
         return ""  # a build says what is wrong with it
     return found if isinstance(found, str) else ""

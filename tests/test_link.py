@@ -163,3 +163,12 @@ def test_the_command_says_what_is_ambiguous_and_in_json_lists_it(root: Path, tmp
     assert value["found"][1]["line_span"] == [2, 3] and value["found"][1]["file"] == "pkg/soil.py"
     done = _link("build", "--source", "nowhere", cwd=tmp_path)
     assert done.returncode == 2 and "does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["site_name: [\n", "INHERIT: nowhere.yml\n", "INHERIT: [1]\n", "- a\n", "3\n", "site_url: 3\n"]
+)
+def test_a_mkdocs_yml_that_a_build_refuses_is_no_finding(root: Path, tmp_path: Path, text: str) -> None:
+    write(tmp_path / "mkdocs.yml", text.encode())
+    done = _link("pkg.soil", "--source", str(root / "pkg"), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "modules/pkg.soil.html\n", "")
