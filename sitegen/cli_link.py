@@ -28,11 +28,13 @@ def add_to(main: click.Group) -> None:
         from sitegen.coverage_config import read_exclude
         from sitegen.generate import options_from
         from sitegen.link import answer_value, checked_site_url, find_target, finding_of
+        from sitegen.own_config import read_settings
         from sitegen.pipeline import inventory_of
         from sitegen.snapshot import read_sources
         from sitegen.store import DiskStore, NullStore, toolchain
 
-        base = checked_site_url(site_url or _site_url(Path("mkdocs.yml")))
+        own = None if site_url else read_settings(Path("mkdocs.yml")).get("site_url")
+        base = checked_site_url(site_url or (own if isinstance(own, str) else ""))
         values = {"source": source, "coverage-config": coverage_config, "cache-dir": cache_dir}
         options = options_from(values, Path())
         stages = options.cache_dir / "stages"  # of builds; a link alone needs no cache
@@ -45,19 +47,3 @@ def add_to(main: click.Group) -> None:
             raise finding_of(answer)
         if form == "text":
             click.echo(base + answer.places[0].address)
-
-
-def _site_url(path: Path) -> str:
-    """Return the address that mkdocs' configuration names, "" where it names none, or cannot be read."""
-    if not path.is_file():
-        return ""
-    import yaml
-    from mkdocs.exceptions import MkDocsException
-    from mkdocs.utils.yaml import yaml_load
-
-    try:
-        with path.open("rb") as file:
-            found = yaml_load(file).get("site_url")
-    except (yaml.YAMLError, MkDocsException, OSError, AttributeError, TypeError, ValueError):
-        return ""  # a build says what is wrong with it
-    return found if isinstance(found, str) else ""

@@ -18,10 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from instrument.errors import CovatlasError
-from sitegen.frames import config_file, read_facts
 from sitegen.generate import BuildOptions, Say
-from sitegen.site import build_site
-from sitegen.store import DiskStore, toolchain
+from sitegen.own_config import hand_written
+from sitegen.site import BuildReport, build_site
 from sitegen.watch import Watch
 
 HOST = "127.0.0.1"
@@ -175,12 +174,12 @@ def serve_site(options: BuildOptions, port: int, say: Say) -> None:
     changed = threading.Event()
     try:
         say(f"Built {build_site(options, say)}")
-        watch = Watch(options, changed.set, hand_written(options))
+        watch = Watch(options, changed.set, hand_written(Path()))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             with _ctrl_c() as pressed:
                 say(f"Serving http://{HOST}:{server.server_address[1]}/ until Ctrl-C; changes are built as they come.")
-                _rebuild(options, changed, pressed, generation, say)
+                _rebuild(partial(build_site, options, say), changed, pressed, generation, say)
         except KeyboardInterrupt:
             pass
         finally:
@@ -188,13 +187,6 @@ def serve_site(options: BuildOptions, port: int, say: Say) -> None:
             server.shutdown()
     finally:
         server.server_close()
-
-
-def hand_written(options: BuildOptions) -> tuple[Path, ...]:
-    """Return what mkdocs reads of the project in the working directory, as the last build found it."""
-    config, own = config_file(Path())
-    facts = read_facts(config, DiskStore(options.cache_dir / "stages", toolchain())) if own else None
-    return (config, *(config.parent / folder for folder in facts.value.folders)) if facts is not None else ()
 
 
 @contextmanager
@@ -219,7 +211,11 @@ def _ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 def _rebuild(
-    options: BuildOptions, changed: threading.Event, over: Callable[[], bool], generation: Generation, say: Say
+    build: Callable[[], BuildReport],
+    changed: threading.Event,
+    over: Callable[[], bool],
+    generation: Generation,
+    say: Say,
 ) -> None:
     while not over():
         if not changed.wait(LOOK):  # never for ever: a signal just before the wait, or in another thread, ends none
@@ -230,7 +226,7 @@ def _rebuild(
         if over():
             return
         try:
-            report = build_site(options, say)
+            report = build()
             say(f"Built {report}")
             if report.changed:
                 generation.advance()
