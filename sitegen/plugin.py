@@ -95,6 +95,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         self._theme: Theme | None = None
         self._wake: Path | None = None
         self._watch: Watch | None = None
+        self._keys = Path("pyproject.toml")
         self._serving = False
 
     def on_startup(self, *, command: str, dirty: bool) -> None:
@@ -109,6 +110,8 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
             self._prepared = self._plan = self._inputs = None
             self._mentioned, self._made = (), frozenset()
             options = self._options = self._resolve(config)
+            if self._watch is not None:
+                self._watch.renew(options, [self._keys])
             if self.given is not None:
                 self._prepared = self.given
             elif has_profile_data(options):
@@ -222,7 +225,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         wake = self._wake = Path(tempfile.mkdtemp(prefix="covatlas-wake-")) / "changed"
         wake.write_bytes(b"")
         changes = count()
-        self._watch = Watch(self._options, lambda: wake.write_text(str(next(changes))))
+        self._watch = Watch(self._options, lambda: wake.write_text(str(next(changes))), [self._keys])
         server.watch(str(wake))
         return server
 
@@ -236,6 +239,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         if self.given is not None:
             return self.given.options
         base = Path(config.config_file_path).parent if config.config_file_path else Path.cwd()
+        self._keys = base / "pyproject.toml"
         values = tool_config.load(base)
         values.update({key.replace("_", "-"): value for key, value in self.config.items() if value})
         return options_from(values, base)

@@ -175,11 +175,16 @@ def serve_site(options: BuildOptions, port: int, say: Say) -> None:
     try:
         say(f"Built {build_site(options, say)}")
         watch = Watch(options, changed.set, hand_written(Path()))
+
+        def again() -> BuildReport:
+            watch.renew(options, hand_written(Path()))  # first: what changes from now on is built next
+            return build_site(options, say)
+
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             with _ctrl_c() as pressed:
                 say(f"Serving http://{HOST}:{server.server_address[1]}/ until Ctrl-C; changes are built as they come.")
-                _rebuild(partial(build_site, options, say), changed, pressed, generation, say)
+                _rebuild(again, changed, pressed, generation, say)
         except KeyboardInterrupt:
             pass
         finally:
