@@ -156,6 +156,17 @@ def test_the_colour_scheme_follows_the_system_and_can_be_chosen(page: Page, base
     assert page.evaluate(scheme) == "slate"
 
 
+@pytest.mark.parametrize("index", ["7", "-1", '"x"', "null"])
+def test_a_choice_of_colours_that_this_site_does_not_have_is_left_aside(page: Page, base: str, index: str) -> None:
+    page.goto(base)
+    key = page.evaluate("`${new URL(cvBase, location).pathname}.__palette`")
+    page.evaluate("([key, value]) => localStorage.setItem(key, value)", [key, f'{{"index": {index}, "color": {{}}}}'])
+    page.goto(f"{base}modules/pkg.cart.html")
+    expect(page.locator(".cv-copy").first).to_be_visible()  # the other scripts run too
+    page.locator(".cv-theme").click()
+    assert page.evaluate("key => cvPalettes[JSON.parse(localStorage.getItem(key)).index].title", key)
+
+
 def test_the_map_works_without_javascript(browser: Browser, base: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

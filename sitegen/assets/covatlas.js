@@ -127,7 +127,8 @@
     const key = `${new URL(cvBase, location).pathname}.__palette`;
     let index = 0;
     try {
-      index = JSON.parse(localStorage.getItem(key))?.index ?? 0;
+      const stored = JSON.parse(localStorage.getItem(key))?.index;
+      if (cvPalettes[stored]) index = stored; // else another site of this place had more of them
     } catch {}
     const show = () => (button.title = button.ariaLabel = cvPalettes[index].title || "Switch colours");
     button.addEventListener("click", () => {
