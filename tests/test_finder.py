@@ -188,6 +188,18 @@ def test_names_are_loaded_only_when_somebody_looks(page: Page, base: str) -> Non
     assert [asked.count(path) for path in ("data/names.json", "assets/finder.js", "data/places.json")] == [1, 1, 0]
 
 
+def test_names_that_could_not_be_loaded_are_asked_for_again(page: Page, base: str) -> None:
+    page.route("**/data/names.json", lambda route: route.fulfill(status=404))
+    page.goto(f"{base}gaps/")
+    page.keyboard.press("/")
+    expect(page.locator(".cv-finder-status")).to_contain_text("cannot be loaded")
+    page.unroute("**/data/names.json")
+    page.keyboard.press("Escape")
+    expect(page.locator(".cv-finder")).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.locator(".cv-finder-status")).to_have_text(re.compile(r"^\d+ names$"))
+
+
 def test_names_are_text(page: Page, base: str) -> None:
     page.goto(base)
     _open(page)

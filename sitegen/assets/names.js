@@ -59,6 +59,7 @@
       }
       return { ids, kinds, files };
     });
+    names.catch(() => (names = undefined)); // who asks again may be luckier
     return names;
   }
 
@@ -77,6 +78,7 @@
       }
       return found;
     });
+    places.catch(() => (places = undefined));
     return places;
   }
 
