@@ -42,7 +42,7 @@ class SymbolView:
     before: Link | None
     after: Link | None
     members: str
-    covered: tuple[int, int]  # symbols inside a module, and how many have lines to run
+    covered: tuple[int, int]  # symbols of a module, itself among them, and how many have lines to run
     folded: bool
     rows: str
     source_link: str
@@ -64,7 +64,7 @@ def file_views(file: FileCoverage, fragments: Sequence[str], config: SiteConfig)
         last = len(lines.rows) if module else min(symbol.last, len(lines.rows))
         folds = _folds(symbol, row.path, lookup) if symbol.kind == "class" or (module and last > LONG) else []
         before, after = _neighbours(symbol, row.path, lookup)
-        inside = tally(file.symbols[1:]) if module else None
+        inside = tally(file.symbols) if module else None
         yield SymbolView(
             page=row.path,
             twin=twin,

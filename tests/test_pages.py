@@ -120,6 +120,16 @@ def test_a_profile_page_says_what_its_data_says(shop: Generated, slug: str) -> N
     assert not shown
 
 
+def test_pages_count_a_module_s_symbols_alike(shop: Generated) -> None:
+    row = r'<code>(pkg[^<]*)</code></a></td><td class="n">(\d+/\d+)</td><td class="n">'
+    home = dict(re.findall(row, _page(shop, "index.html").content))
+    assert home["pkg.cart"]
+    for module, counted in home.items():
+        page = next(page for page in shop.pages if page.path.startswith("modules/") and f"<code>{module}</code></h1>" in
+                    page.content.replace("<wbr>", ""))  # fmt: skip
+        assert f"{counted} symbols covered" in _words(page)
+
+
 def test_symbol_and_module_pages_say_who_runs_them(shop: Generated) -> None:
     shown, known = set(), set()
     for page in shop.pages:
