@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from instrument.record import read_record, write_record
+from sitegen.generate import BuildOptions
 from sitegen.model import Page
 from tests.atlas_support import record, write
 from tests.site_support import HOSTILE, Generated, Html, generated, project
@@ -219,3 +220,36 @@ def test_a_package_page_sums_up_what_is_below_it(shop: Generated) -> None:
 def test_a_profile_names_the_most_alike(shop: Generated) -> None:
     assert "Most alike: beta" in _words(_page(shop, "profiles/alpha.html"))
     assert "Most alike" not in _words(_page(shop, "profiles/gamma.html")), "it covers nothing"
+
+
+@pytest.mark.parametrize(
+    ("drivers", "said", "unsaid"),
+    [
+        (
+            ("import pkg.a\n",),
+            ("No profile covers anything.", "It covers nothing."),
+            ("cover all", "another profile too"),
+        ),
+        (("import pkg.a as a\na.f()\n",), ("1 profile of 1 covers all",), ("Fewer would not do", "At least")),
+        (
+            (
+                "import pkg.a as a\na.f(), a.g()\n",
+                "import pkg.a as a\na.g(), a.h()\n",
+                "import pkg.a as a\na.h(), a.f()\n",
+            ),
+            ("2 profiles of 3 cover all", "No profile covers anything alone; this choice has"),
+            ("At least 0", "0 profiles cover"),
+        ),
+    ],
+)
+def test_the_covering_set_is_said_in_true_words(
+    tmp_path: Path, drivers: tuple[str, ...], said: tuple[str, ...], unsaid: tuple[str, ...]
+) -> None:
+    write(tmp_path / "pkg/__init__.py", b"")
+    write(tmp_path / "pkg/a.py", "".join(f"def {name}():\n    return 1\n\n\n" for name in "fgh").encode())
+    for number, driver in enumerate(drivers):
+        record(tmp_path, f"p{number}", driver)
+    options = BuildOptions((tmp_path / "pkg",), tmp_path / "data", tmp_path / "site", tmp_path / "cache")
+    made = generated(options)
+    words = _words(_page(made, "overlap/index.html")) + _words(_page(made, "profiles/p0.html"))
+    assert all(text in words for text in said) and not any(text in words for text in unsaid), words
