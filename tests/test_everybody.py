@@ -26,6 +26,7 @@ WEIGHTS = {
     "gaps/index.html": (12, 8, 190),
     "overlap/index.html": (14, 10, 200),
     "routes/index.html": (8, 8, 190),
+    "trends/index.html": (8, 14, 230),
     "go/index.html": (6, 12, 220),
     "words/index.html": (16, 14, 420),
     "404.html": (16, 14, 420),

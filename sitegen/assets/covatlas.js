@@ -166,7 +166,7 @@
   document.querySelectorAll(".cv-find").forEach(finder);
   if (location.protocol === "file:") fromDisk();
   if (document.querySelector("[data-covatlas-go]")) load("vendor/sha256.js", "names.js", "go.js");
-  if (document.querySelector("[data-covatlas-trends]")) load("vendor/sha256.js", "names.js", "trends.js");
+  if (location.protocol !== "file:" && document.querySelector("[data-covatlas-trends]")) load("vendor/sha256.js", "names.js", "trends.js");
   const plain = () => document.querySelectorAll(".cv-plain").forEach((part) => part.classList.add("cv-shown"));
   if (document.getElementById("matrix-live")) {
     const start = () => import(`${base}assets/matrix/main.js`).then((page) => page.start());
