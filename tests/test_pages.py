@@ -124,6 +124,10 @@ def test_a_profile_page_says_what_its_data_says(shop: Generated, slug: str) -> N
 def test_pages_count_a_module_s_symbols_alike(shop: Generated) -> None:
     row = r'<code>(pkg[^<]*)</code></a></td><td class="n">(\d+/\d+)</td><td class="n">'
     home = dict(re.findall(row, _page(shop, "index.html").content))
+    matrix = _words(_page(shop, "matrix/index.html"))
+    total = int(re.search(r"code: (\d+) symbols", matrix)[1])
+    shown = _words(_page(shop, "index.html"))
+    assert f" {total} symbols" in shown or "symbols with lines to run" in shown  # the matrix has the others too
     assert home["pkg.cart"]
     for module, counted in home.items():
         page = next(page for page in shop.pages if page.path.startswith("modules/") and f"<code>{module}</code></h1>" in
