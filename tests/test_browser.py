@@ -167,6 +167,20 @@ def test_a_choice_of_colours_that_this_site_does_not_have_is_left_aside(page: Pa
     assert page.evaluate("key => cvPalettes[JSON.parse(localStorage.getItem(key)).index].title", key)
 
 
+def test_what_is_printed_is_dark_on_white_in_either_scheme(page: Page, base: str) -> None:
+    def colours() -> list[str]:
+        page.goto(f"{base}modules/pkg.cart.html")
+        page.emulate_media(media="print")
+        places = ["h1", "h2", ".cv-table td", "pre.cv-src", ".cv-chip"]  # links fade from colour to colour
+        of = "place => getComputedStyle(document.querySelector(place))"
+        ink = page.evaluate(f"places => places.map(place => ({of})(place).color)", places)
+        return [page.evaluate(f"({of})('body').backgroundColor"), *ink]
+
+    printed = colours()
+    page.emulate_media(color_scheme="light")
+    assert printed == colours() and printed[0] in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+
+
 def test_the_map_works_without_javascript(browser: Browser, base: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
