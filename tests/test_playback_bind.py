@@ -262,6 +262,27 @@ def test_malformed_answers_and_bodies_do_no_harm() -> None:
             assert bindings.apply(request("POST", "/", body, kind), BASE).body == body
 
 
+@pytest.mark.parametrize("odd", ["<![foo[x]]>", "<![ 1", "<![CDATA[ x ]]>", "<![if IE]>"])
+def test_a_marked_section_hides_no_field_behind_it(odd: str) -> None:
+    page = odd + '><input type=hidden name=csrf_token value="{}">'
+    bindings = learned(("/form", page.format("f1"), page.format("f2")))
+    sent = bindings.apply(request("POST", "/", b"csrf_token=f1", "application/x-www-form-urlencoded"), BASE)
+    assert sent.body == b"csrf_token=f2"
+
+
+def test_a_page_that_cannot_be_read_teaches_what_stands_before() -> None:
+    page = '<input type=hidden name=csrf_token value="{}"><p>&#' + "9" * 5000 + ";</p>"
+    bindings = learned(("/form", page.format("f1"), page.format("f2")))
+    sent = bindings.apply(request("POST", "/", b"csrf_token=f1", "application/x-www-form-urlencoded"), BASE)
+    assert sent.body == b"csrf_token=f2"
+
+
+def test_a_value_that_no_request_can_carry_is_not_learned() -> None:
+    bindings = learned(("/runs", {"run_id": "abcd-1234"}, {"run_id": "abcd-\ud800"}))
+    for spot in (request(path="/runs/abcd-1234"), request(X_Run="abcd-1234"), request(body={"run_id": "abcd-1234"})):
+        assert bindings.apply(spot, BASE) == spot
+
+
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12)
 
 

@@ -49,7 +49,7 @@ class Bindings:
             return
         new = findings(request.path, replayed)
         for place, old in findings(request.path, request.answer).items():
-            if place in new and old.value and new[place].value and old.name not in _NEVER:
+            if place in new and old.value and _can_be_sent(new[place].value) and old.name not in _NEVER:
                 self._learn(old, new[place].value)
 
     def _learn(self, old: Found, new: str) -> None:
@@ -127,6 +127,13 @@ def _is_distinctive(found: Found) -> bool:
     if len(found.value) < MIN_DISTINCTIVE:
         return False
     return any(map(str.isdigit, found.value)) or found.is_id or any(word in found.name for word in _TOKENS)
+
+
+def _can_be_sent(text: str) -> bool:
+    try:
+        return bool(text.encode("utf-8"))
+    except UnicodeEncodeError:  # half a pair, which JSON can hold
+        return False
 
 
 def _is_number(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -145,11 +146,16 @@ class _Fields(HTMLParser):
         elif tag == "meta" and _META_TOKEN.match(name):
             self.fields.append((name, table.get("content", "")))
 
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """Pass over `<![…>` as browsers do; the standard library raises AssertionError for one it does not know."""
+        return self.parse_bogus_comment(i, report)
+
 
 def _html_findings(body: bytes) -> Iterator[tuple[Place, Found]]:
     parser = _Fields()
-    parser.feed(body.decode("utf-8", "replace"))
-    parser.close()
+    with contextlib.suppress(ValueError):  # a reference to a character of thousands of digits: keep what was found
+        parser.feed(body.decode("utf-8", "replace"))
+        parser.close()
     seen: dict[str, int] = {}
     for name, value in parser.fields:
         seen[name] = seen.get(name, 0) + 1
