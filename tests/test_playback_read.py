@@ -220,6 +220,12 @@ BAD_HARS = {
         _entry_with(headers=[{"name": "A", "value": "b\r\nC: d"}]),
         "entry 2: the header 'A' cannot be sent",
     ),
+    "half a surrogate in a header": (
+        _entry_with(headers=[{"name": "A", "value": "\ud800"}]),
+        "entry 2: the header 'A' cannot be sent",
+    ),
+    "half a surrogate in url": (_entry_with(url=ORIGIN + "/a?b=\ud800"), "has no path that can be sent"),
+    "no url at all": (_entry_with(url=""), "entry 2: '' is not a complete URL"),
     "header no text": (_entry_with(headers=[{"name": "A", "value": 1}]), "entry 2: value is not a string"),
     "headers no list": (_entry_with(headers={"A": "b"}), "entry 2: headers is not a list"),
     "bad base64": (_entry_with(postData={"text": "a", "encoding": "base64"}), "entry 2: the body is not base64"),
@@ -272,6 +278,14 @@ BAD_EVENTS = {
     "a file": (
         [_ASKED | {"requestMeta": {"formKeys": ["f"], "formValues": {"a": "1"}}}, _ANSWERED],
         "events.jsonl:1: the form field 'f' is a file",
+    ),
+    "form keys": (
+        [_ASKED | {"requestMeta": {"formKeys": 5, "formValues": {"a": "1"}}}, _ANSWERED],
+        "events.jsonl:1: formKeys is not a list of strings",
+    ),
+    "form keys of lists": (
+        [_ASKED | {"requestMeta": {"formKeys": [["a"]], "formValues": {"a": "1"}}}, _ANSWERED],
+        "events.jsonl:1: formKeys is not a list of strings",
     ),
     "lost body": (
         [_ASKED | {"requestMeta": {"hasBody": True}}, _ANSWERED],

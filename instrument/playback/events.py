@@ -180,7 +180,10 @@ def _body(meta: dict[str, Any], headers: Headers) -> tuple[Headers, bytes | None
     if payload is not None:
         kind, body = _JSON, payload
     elif isinstance(form, dict):
-        missing = [key for key in meta.get("formKeys") or () if key not in form]
+        keys = meta.get("formKeys") or []
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ValueError("formKeys is not a list of strings")
+        missing = [key for key in keys if key not in form]
         if missing:
             raise ValueError(f"the form field {missing[0]!r} is a file, which events do not hold; record it as HAR")
         kind = ("Content-Type", "application/x-www-form-urlencoded")
