@@ -60,6 +60,27 @@ def test_har_without_a_document_takes_the_most_frequent_origin(tmp_path: Path) -
     assert [r.path for r in recording.requests] == ["/a", "/b"]
 
 
+def test_har_entries_that_no_server_was_asked_for_are_left_out(tmp_path: Path) -> None:
+    odd = ["data:image/png;base64,AAAA", "blob:http://recorded.test:5000/4ba2", "about:blank", "file:///tmp/x.html"]
+    page = entry(path="/a", answer="<p>page</p>")
+    entries = [entry(path=url, origin="", answer="<p>frame</p>") for url in odd]
+    recording = read_har(_har(tmp_path, *entries, page, entry(path="/b")))
+    assert [r.path for r in recording.requests] == ["/a", "/b"]
+    assert recording.foreign == 4
+    assert [r.path for r in read_har(_har(tmp_path, *entries, entry(path="/b"))).requests] == ["/b"]
+
+
+def test_a_har_that_begins_with_the_way_to_https_is_of_https(tmp_path: Path) -> None:
+    plain, safe = "http://recorded.test", "https://recorded.test"
+    way = entry(status=307, origin=plain, answer_headers={"Location": safe + "/"}, _resourceType="document")
+    page = entry(path="/a", origin=safe, answer="<p>page</p>", _resourceType="document")
+    recording = read_har(_har(tmp_path, way, page, entry(path="/b", origin=safe)))
+    assert [r.path for r in recording.requests] == ["/a", "/b"]
+    login = entry(status=302, origin=plain, answer_headers={"Location": "https://sso.test/"}, _resourceType="document")
+    recording = read_har(_har(tmp_path, login, entry(origin="https://sso.test", answer="<p>"), entry(origin=plain)))
+    assert len(recording.requests) == 2
+
+
 def test_a_download_that_the_page_gave_way_to_is_replayed(tmp_path: Path) -> None:
     download = entry(path="/x")
     download["response"]["_failureText"] = "net::ERR_ABORTED"

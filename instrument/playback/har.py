@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 from instrument.errors import CovatlasError
 from instrument.playback.recorded import (
@@ -32,9 +32,10 @@ def read_har(path: Path) -> Recording:
 
     Kept are the entries of the app's own origin: that of the first document, else the most frequent one. Entries that
     the browser aborted before an answer (status 0 or -1) or took from its cache (`_fromCache`) never reached the app.
+    The way from http to https of the same host is no document: what follows is recorded there.
     """
     entries = _entries(path)
-    origins = [_field(path, n, lambda entry=entry: origin_of(_text(_request(entry), "url"))) for n, entry in entries]
+    origins = [_field(path, number, lambda entry=entry: _origin(entry)) for number, entry in entries]
     own = _own_origin([entry for _, entry in entries], origins)
     foreign = unsent = 0
     requests = []
@@ -95,13 +96,28 @@ def _text(table: dict[str, Any], key: str) -> str:
     return value
 
 
+def _origin(entry: dict[str, Any]) -> str:
+    """Return the origin of an entry; of a page's own `data:`, `blob:` or `about:` the scheme, which is nobody's."""
+    url = _text(_request(entry), "url")
+    scheme = urlsplit(url).scheme
+    return f"{scheme}:" if scheme not in ("", "http", "https") else origin_of(url)
+
+
 def _own_origin(entries: list[dict[str, Any]], origins: list[str]) -> str:
-    for entry, origin in zip(entries, origins, strict=True):
-        if not origin.startswith(("http://", "https://")):
-            continue
-        if entry.get("_resourceType") == "document" or "text/html" in _mime(entry):
+    served = [(entry, at) for entry, at in zip(entries, origins, strict=True) if at.startswith(("http://", "https://"))]
+    for entry, origin in served:
+        if (entry.get("_resourceType") == "document" or "text/html" in _mime(entry)) and not _leads_to_https(entry):
             return origin
-    return Counter(origins).most_common(1)[0][0]
+    return Counter(origin for _, origin in served).most_common(1)[0][0] if served else ""
+
+
+def _leads_to_https(entry: dict[str, Any]) -> bool:
+    response, url = entry.get("response"), urlsplit(entry["request"]["url"])
+    try:
+        target = urlsplit(find_header(tuple(_headers(response)), "location")) if isinstance(response, dict) else None
+    except (ValueError, KeyError, TypeError):  # whoever reads the entry says so
+        return False
+    return bool(target and (url.scheme, target.scheme) == ("http", "https") and target.hostname == url.hostname)
 
 
 def _mime(entry: dict[str, Any]) -> str:
