@@ -63,9 +63,14 @@ class Scope:
         options: dict[str, Any] = {
             "branch": False,
             "concurrency": ["thread"],
+            "core": None,  # like plugins and debug, it would have coverage.py speak in the child
+            "debug": [],
             "dynamic_context": None,
+            "include": list(self.rules.include),  # absolute by now: the child may run in another directory
+            "omit": list(self.rules.omit),
             "parallel": True,
             "patch": ["_exit"],
+            "plugins": [],
             "relative_files": False,
             "sigterm": True,
             "source": [str(directory) for directory in self.directories],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from coverage import CoverageData
 
 from instrument.errors import CovatlasError
 from instrument.scope import Scope
@@ -56,6 +59,55 @@ def test_branch_is_ignored_with_one_sentence(tmp_path: Path, caplog: pytest.LogC
         scope(tmp_path, "[run]\nbranch = true\n")
     (record,) = caplog.records
     assert "branch = true" in record.getMessage()
+
+
+def _child_files(tmp_path: Path, text: str) -> tuple[dict[str, list[int]], str]:
+    """Run a child Python elsewhere, under the child's configuration; return its lines per module, and its stderr."""
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("import pkg.kept, pkg.left_out\n")
+    for name in ("kept", "left_out"):
+        (package / f"{name}.py").write_text("x = 1\n")
+    data = tmp_path / "data.coverage"
+    config = scope(tmp_path, text).child_config()("profile:a:r", str(data))
+    done = subprocess.run(
+        [sys.executable, "-c", "import pkg"], cwd="/", capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(tmp_path), "COVERAGE_PROCESS_CONFIG": config},
+    )  # fmt: skip
+    found: dict[str, list[int]] = {}
+    for path in tmp_path.glob("data.coverage.*"):
+        lines = CoverageData(basename=str(path))
+        lines.read()
+        found |= {Path(name).name: sorted(lines.lines(name) or ()) for name in lines.measured_files()}
+    return found, done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source = {}/pkg\nomit = pkg/left_out.py",
+        "source = {}/pkg\nomit = */left_out.py, nothing/*",
+        "include = pkg/k*.py, pkg/__init__.py",
+    ],
+)
+def test_a_child_in_another_directory_reads_patterns_as_the_app_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, stderr = _child_files(tmp_path, f"[run]\n{text}\n".format(tmp_path))
+    assert sorted(found) == ["__init__.py", "kept.py"]
+    assert found["kept.py"] == [1]
+    assert not stderr
+
+
+@pytest.mark.parametrize("option", ["plugins = not.there", "debug = sys", "core = sysmon"])
+def test_a_child_says_nothing_that_the_app_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, stderr = _child_files(tmp_path, f"[run]\nsource = {tmp_path}/pkg\n{option}\n")
+    assert sorted(found) == ["__init__.py", "kept.py", "left_out.py"]
+    assert not stderr
 
 
 @pytest.mark.parametrize("text", ["[run\n", "[run]\nsource = /\n", "[run]\nbranch = maybe\n"])
