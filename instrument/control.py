@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -23,6 +24,7 @@ from instrument.shards import shard_counts
 from instrument.slug import SlugError, parse_slug
 
 log = logging.getLogger("covatlas")
+_HOPS = 5  # of the URL map's own redirects, which may lead in a circle
 blueprint = Blueprint("covatlas", __name__, url_prefix="/__covatlas__")
 
 
@@ -127,14 +129,19 @@ def flush() -> tuple[Response, int] | Response:
 
 def _rule(item: Any) -> str | None:
     try:
-        path = str(item["path"]).split("?")[0]
-        adapter = current_app.url_map.bind("localhost", default_method=str(item["method"]))
-        rule, _ = adapter.match(path, return_rule=True)
-        return rule.rule
-    except RequestRedirect as redirect:  # `/runs` of the rule `/runs/`
-        return redirect.new_url.removeprefix("http://localhost").split("?")[0]
-    except (HTTPException, KeyError, TypeError):
+        path, method = str(item["path"]), str(item["method"])
+    except (KeyError, TypeError):
         return None
+    adapter = current_app.url_map.bind("localhost", default_method=method)
+    for _ in range(_HOPS):
+        try:
+            rule, _arguments = adapter.match(unquote(path.split("?")[0]), return_rule=True)
+            return rule.rule
+        except RequestRedirect as redirect:  # `/runs/7` of the rule `/runs/<id>/`
+            path = redirect.new_url.removeprefix("http://localhost")
+        except HTTPException:
+            return None
+    return None
 
 
 def _index(runtime: Runtime) -> Any:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flask
 import pytest
 import requests
 
 from instrument import journal, shards
+from instrument.control import blueprint
 from tests.exact.server import ROOT
 
 REFUSED = ["..", "a.b", "a/b", "A", "-a", "a" * 65, "a,b", "a:b", "*", "nul", "index", "%61", "a b", "\xe4"]
@@ -130,6 +132,26 @@ def test_routes_and_match(serve) -> None:
     answer = requests.post(server.base + "/__covatlas__/match", json={"requests": asked}, timeout=60)
     assert answer.json() == {"routes": ["/plain/<int:number>", None, None]}
     assert requests.post(server.base + "/__covatlas__/match", json=[], timeout=60).status_code == 400
+
+
+def test_match_answers_rules_for_quoted_paths_and_missing_slashes() -> None:
+    app = flask.Flask("mountains")
+    app.register_blueprint(blueprint)
+    for rule in ("/höhe", "/runs/<int:number>/", "/files/<path:name>/", "/one", "/a b/<name>"):
+        app.add_url_rule(rule, rule.replace(".", ""), lambda **_: "")
+    app.add_url_rule("/old/<int:number>", "old", redirect_to="runs/<number>/")
+    asked = {
+        "/h%C3%B6he": "/höhe",
+        "/runs/7": "/runs/<int:number>/",
+        "/files/a%20b%2Fc?x=%2F": "/files/<path:name>/",
+        "/a%20b/c%3Fd": "/a b/<name>",
+        "//one": "/one",
+        "/old/7": "/runs/<int:number>/",
+        "/%E9": None,
+    }
+    requests_ = [{"method": "GET", "path": path} for path in asked]
+    answer = app.test_client().post("/__covatlas__/match", json={"requests": requests_})
+    assert dict(zip(asked, answer.get_json()["routes"], strict=True)) == asked
 
 
 @pytest.mark.parametrize(
