@@ -15,6 +15,7 @@ log = logging.getLogger("covatlas")
 FIELD = "profile_trace"  # of a job's own hash: who enqueued it, beside RQ's fields
 _KEY = "covatlas:jobs:"
 _OWNER = "covatlas:job:"
+_SLUGS = "covatlas:slugs"
 _TTL = 7 * 24 * 3600
 _DONE = frozenset({"finished", "failed", "stopped", "canceled"})
 _RAN = frozenset({"finished", "failed"})
@@ -24,8 +25,9 @@ _UNKNOWN = {"request": "", "function": "", "attempts": 0, "outcome": ""}
 class JobIndex:
     """The traced jobs of each slug.
 
-    One hash per slug: job id → JSON `{"request", "function", "attempts", "outcome", "traced"}`. RQ's own status decides
-    while the job exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
+    A set of the slugs, so that nobody looks through all keys of a Redis that others fill, and one hash per slug:
+    job id → JSON `{"request", "function", "attempts", "outcome", "traced"}`. RQ's own status decides while the job
+    exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
     """
 
     def __init__(self, connection: Redis) -> None:
@@ -120,8 +122,8 @@ class JobIndex:
 
     def _counts(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, int]:
         counts = {}
-        for key in self._redis.scan_iter(match=_KEY + "*"):
-            slug = (key.decode() if isinstance(key, bytes) else key).removeprefix(_KEY)
+        for member in self._redis.smembers(_SLUGS):  # type: ignore[union-attr]
+            slug = member.decode() if isinstance(member, bytes) else member
             count = sum(map(what, self.jobs(slug)))
             if count:
                 counts[slug] = count
@@ -141,6 +143,8 @@ class JobIndex:
             with self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.hset(_KEY + slug, job, json.dumps(entry))
                 pipeline.expire(_KEY + slug, _TTL)
+                pipeline.sadd(_SLUGS, slug)
+                pipeline.expire(_SLUGS, _TTL)
                 pipeline.set(_OWNER + job, slug, ex=_TTL)
                 pipeline.execute()
         except RedisError as error:

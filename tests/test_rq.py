@@ -19,6 +19,7 @@ import rq
 from redis import Redis
 
 from instrument import shards
+from instrument.jobs import JobIndex
 from tests.exact import jobs as jobs_module
 from tests.exact.server import end
 
@@ -281,3 +282,20 @@ def test_a_child_process_records_under_its_parents_context(proof: Proof, where: 
     child = str(Path(SOURCE).with_name("child.py"))
     text = Path(child).read_text().split("\n")
     assert {text[line - 1].strip() for line in files[child]} >= {"return 41 + 1", "work()"}
+
+
+def test_the_pending_jobs_are_counted_without_looking_through_all_of_redis(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.delete("covatlas:slugs")
+        redis.config_resetstat()
+        index = JobIndex(redis)
+        for slug in ("counted-b", "counted-a"):
+            index.add(slug, "r-1", f"{slug}-job", "shop.ship", traced=False)
+            redis.hset(rq.job.Job.key_for(f"{slug}-job"), "status", "queued")
+        assert list(index.pending().items()) == [("counted-a", 1), ("counted-b", 1)]
+        assert index.untraced() == {"counted-a": 1, "counted-b": 1}
+        assert redis.ttl("covatlas:slugs") > 0
+        commands = redis.info("commandstats")
+        assert "cmdstat_hgetall" in commands
+        assert not {"cmdstat_scan", "cmdstat_keys"} & set(commands)
+        redis.delete("covatlas:slugs", *(rq.job.Job.key_for(f"counted-{name}-job") for name in "ab"))
