@@ -51,7 +51,11 @@ def child_environment(scope: Scope, coverage_dir: str) -> ChildEnvironment:
 
 
 def adopt(directory: Path) -> int:
-    """Move the shards of children that have ended into the coverage directory; return how many."""
+    """Move the shards of children that have ended into the coverage directory; return how many.
+
+    A child of this host is asked, so whoever ran one calls this too when its trace ends: others only see its age.
+    It needs no lock, for it only renames what is complete.
+    """
     moved = 0
     for path in sorted((directory / FOLDER).glob("*.coverage.*")):
         name = _SHARD.fullmatch(path.name)

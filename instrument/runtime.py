@@ -9,10 +9,10 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from instrument.caps import Caps
-from instrument.children import child_environment
+from instrument.children import adopt, child_environment
 from instrument.engine import Lines, choose
 from instrument.errors import CovatlasError
 from instrument.forks import flush_on_sigterm
@@ -54,7 +54,9 @@ class Runtime:
         self.engine = choose(settings.engine, scope)
         self.tracer = Tracer(self.engine, self._write, self._count)
         self.grace = Grace(self.tracer, settings.grace)
-        self.undo = install(self.tracer, child_environment(scope, str(settings.coverage_dir)))
+        self._environment = child_environment(scope, str(settings.coverage_dir))
+        self._has_children = False
+        self.undo = install(self.tracer, self._child)
 
     @property
     def refused(self) -> int:
@@ -143,7 +145,16 @@ class Runtime:
     def _write(self, trace: Trace, lines: Lines) -> None:
         self._guard(lambda: self.journal.write(trace.slug, trace.context, lines))
 
+    def _child(self, trace: Trace) -> Mapping[str, str]:
+        self._has_children = True
+        return self._environment(trace)
+
     def _count(self, slug: str, step: int) -> None:
+        if step < 0 and self._has_children:
+            try:
+                adopt(self.settings.coverage_dir)  # first: whoever sees no open trace expects all of its lines
+            except OSError as error:
+                log.warning("covatlas: the lines of child processes stay for later: %s", error)
         self._guard(lambda: self.journal.count(slug, step))
 
     def _guard(self, action: Callable[[], None]) -> None:

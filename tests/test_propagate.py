@@ -298,3 +298,33 @@ def test_a_broken_tracer_leaves_the_original_calls(fault: str, tmp_path: Path) -
         timeout=120,
     )  # fmt: skip
     assert done.stdout.strip() == "200 [1, 2, 3, 4, 5]", done.stderr[-2000:]
+
+
+PARENT = """
+import os, subprocess, sys
+from instrument.runtime import ensure
+
+runtime = ensure()
+trace = runtime.open_job("alps", "r-1", "job")
+with runtime.tracer.section(trace):
+    subprocess.run([sys.executable, "-m", "tests.exact.child"], check=True, stdout=subprocess.DEVNULL)
+runtime.tracer.end(trace)
+os._exit(0)  # nobody recovers
+"""
+
+
+def test_an_ended_child_is_brought_in_with_the_trace_that_ran_it(tmp_path: Path) -> None:
+    """Nobody on another host, as the app beside a worker in a container, can tell that the child has ended."""
+    config = tmp_path / "coverage.ini"
+    config.write_text(f"[run]\nsource = {EXACT}\n")
+    env = {
+        "ENABLE_PROFILE_COVERAGE": "1",
+        "PROFILE_COVERAGE_DIR": str(tmp_path / "data"),
+        "PROFILE_COVERAGE_CONFIG": str(config),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "data").glob("alps.coverage.*"))
