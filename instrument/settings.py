@@ -77,9 +77,21 @@ def coverage_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the directory of raw data: PROFILE_COVERAGE_DIR, else a folder of the user's data directory (XDG)."""
     value = environ.get(DIRECTORY)
     if value:
-        return Path(value).expanduser().absolute()
-    base = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+        return _path(DIRECTORY, value)
+    base = environ.get("XDG_DATA_HOME")
+    if not base:
+        try:
+            base = str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+        except RuntimeError:
+            raise CovatlasError(f"this user has no home directory; set {DIRECTORY}") from None
     return Path(base) / "covatlas" / "profiles"
+
+
+def _path(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise CovatlasError(f"{name}={value!r}: there is no such user's home directory; write the whole path") from None
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -136,7 +148,7 @@ def _allow_list(value: str) -> frozenset[str]:
 def _config_file(environ: Mapping[str, str]) -> Path | None:
     value = environ.get(CONFIG)
     if value:
-        path = Path(value).expanduser().absolute()
+        path = _path(CONFIG, value)
         if not path.is_file():
             raise CovatlasError(f"{CONFIG}={value!r}: there is no such file; name a coverage configuration file")
         return path

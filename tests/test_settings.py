@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from instrument.errors import CovatlasError
 from instrument.settings import coverage_dir, is_enabled, read_settings
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(("value", "enabled"), [("1", True), ("TRUE", True), ("on", True), ("", False), ("0", False)])
@@ -22,6 +27,8 @@ def test_the_flag(value: str, enabled: bool) -> None:
         ("ENABLE_PROFILE_COVERAGE", "maybe"),
         ("PROFILE_COVERAGE_ENGINE", "warp"),
         ("PROFILE_COVERAGE_CONFIG", "/no/such/file.ini"),
+        ("PROFILE_COVERAGE_CONFIG", "~nobody-of-this-name/file.ini"),
+        ("PROFILE_COVERAGE_DIR", "~nobody-of-this-name/data"),
         ("PROFILE_COVERAGE_ALLOW", "good,Bad"),
         ("PROFILE_COVERAGE_GRACE", "0"),
         ("PROFILE_COVERAGE_GRACE", "nan"),
@@ -41,6 +48,14 @@ def test_the_directory_defaults_to_the_users_data_directory(tmp_path: Path) -> N
     assert coverage_dir({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "covatlas" / "profiles"
     assert coverage_dir({"HOME": str(tmp_path)}) == tmp_path / ".local" / "share" / "covatlas" / "profiles"
     assert coverage_dir({"PROFILE_COVERAGE_DIR": str(tmp_path)}) == tmp_path
+
+
+def test_a_user_without_a_home_is_told_to_name_a_directory() -> None:
+    code = "from instrument.settings import *\ntry:\n coverage_dir({})\nexcept CovatlasError as error:\n print(error)"
+    env = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_DATA_HOME")}
+    code = f"import os, pwd\npwd.getpwuid = lambda uid: {{}}[uid]\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "set PROFILE_COVERAGE_DIR" in done.stdout
 
 
 def test_the_configuration_of_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
