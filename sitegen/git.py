@@ -113,18 +113,25 @@ def _url(remote: str) -> str:
 
 
 def _access() -> dict[str, str]:
-    """Return the settings of the working directory's repository that open its remote, as variables for git."""
+    """Return the settings of the working directory's repository that open its remote, as variables for git.
+
+    They come behind those that the environment has of its own, as a CI hands over credentials.
+    """
     command = ["git", "config", "--local", "--includes", "--list", "-z"]
-    found = subprocess.run(command, capture_output=True, text=True, env=_clean(), check=False)
-    pairs = [item.partition("\n")[::2] for item in found.stdout.split("\0") if item] if found.returncode == 0 else []
-    pairs = [(key, value) for key, value in pairs if _ACCESS.match(key)]
-    env = {"GIT_CONFIG_COUNT": str(len(pairs))}
-    for number, (key, value) in enumerate(pairs):
+    found = subprocess.run(command, capture_output=True, env=_clean(), check=False)
+    items = [os.fsdecode(item) for item in found.stdout.split(b"\0") if item] if found.returncode == 0 else []
+    # A key without a value stands for yes, and an empty value for no.
+    pairs = [(key, value if equals else "true") for key, equals, value in (item.partition("\n") for item in items)]
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdecimal() else 0
+    kept = [pair for pair in pairs if _ACCESS.match(pair[0])]
+    env = {"GIT_CONFIG_COUNT": str(first + len(kept))}
+    for number, (key, value) in enumerate(kept, first):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return env
 
 
 def _clean() -> dict[str, str]:
     """Return the environment without the repository that a hook may have set."""
-    drop = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_CONFIG_COUNT")
+    drop = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
     return {key: value for key, value in os.environ.items() if key not in drop}

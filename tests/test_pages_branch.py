@@ -344,6 +344,32 @@ def test_the_working_directorys_credentials_are_used_and_nothing_is_written_ther
     assert {path: path.read_bytes() for path in (work / ".git").rglob("*") if path.is_file()} == before
 
 
+def test_what_the_environment_says_of_git_counts_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a CI hands over credentials; what the working directory says is not forgotten for it."""
+    work = place.root / "work"
+    git(place.root, "init", "-q", str(work))
+    git(work, "config", f"url.{place.root}/.insteadOf", "https://example.invalid/there/")
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{place.root}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://example.invalid/here/")
+    assert place.publish(remote="https://example.invalid/here/remote.git").commit == place.tip
+    assert place.publish(remote="https://example.invalid/there/remote.git").nothing
+
+
+def test_an_odd_configuration_of_the_working_directory_is_read_as_git_reads_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = place.root / "work"
+    git(place.root, "init", "-q", str(work))
+    with (work / ".git" / "config").open("ab") as file:
+        file.write(b"[user]\n name = Jos\xe9\n[http]\n sslVerify\n userAgent = \xe9\n")
+    monkeypatch.chdir(work)
+    assert place.publish().commit == place.tip
+    with scratch(str(place.remote)) as scratched:
+        assert scratched.line("config", "--type=bool", "http.sslVerify") == "true"
+
+
 def test_the_command(place: Place) -> None:
     command = [sys.executable, "-m", "sitegen.cli", "publish", "--remote", str(place.remote), "--format", "json"]
     environ = {**ENV, "PYTHONPATH": str(ROOT)}
