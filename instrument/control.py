@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -77,7 +78,9 @@ def jobs() -> tuple[Response, int] | Response:
     index = _index(runtime) if runtime else None
     if isinstance(index, str) or index is None:
         return jsonify(jobs=[], pending=0, unknown=index)
-    found = index.jobs(slug)
+    found = _told(lambda: index.jobs(slug))
+    if isinstance(found, str):
+        return jsonify(jobs=[], pending=0, unknown=found)
     return jsonify(jobs=found, pending=sum(not job["done"] for job in found))
 
 
@@ -160,4 +163,15 @@ def _counted_jobs(runtime: Runtime) -> tuple[str, dict[str, int], dict[str, int]
         return "none", {}, {}
     if isinstance(index, str):
         return f"unknown: {index}", {}, {}
-    return "redis", index.pending(), index.untraced()
+    found = _told(lambda: (index.pending(), index.untraced()))
+    return (f"unknown: {found}", {}, {}) if isinstance(found, str) else ("redis", *found)
+
+
+def _told(question: Callable[[], Any]) -> Any:
+    """Return what the job index says, or a sentence why it says nothing: Redis went away, or does not let us read."""
+    from redis.exceptions import RedisError
+
+    try:
+        return question()
+    except (RedisError, ValueError, TypeError, KeyError) as error:  # what we wrote there can be spoiled
+        return f"the jobs cannot be read from Redis ({error})"

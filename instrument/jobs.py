@@ -27,7 +27,8 @@ class JobIndex:
 
     A set of the slugs, so that nobody looks through all keys of a Redis that others fill, and one hash per slug:
     job id → JSON `{"request", "function", "attempts", "outcome", "traced"}`. RQ's own status decides while the job
-    exists; the recorded outcome counts after RQ has deleted it. No error of Redis leaves this class.
+    exists; the recorded outcome counts after RQ has deleted it. No error of Redis reaches a request or a job; `jobs`,
+    `pending` and `untraced`, for the control blueprint, raise it.
     """
 
     def __init__(self, connection: Redis) -> None:

@@ -299,3 +299,36 @@ def test_the_pending_jobs_are_counted_without_looking_through_all_of_redis(redis
         assert "cmdstat_hgetall" in commands
         assert not {"cmdstat_scan", "cmdstat_keys"} & set(commands)
         redis.delete("covatlas:slugs", *(rq.job.Job.key_for(f"counted-{name}-job") for name in "ab"))
+
+
+SPOILED = """
+import flask, sys
+import instrument.rq
+from instrument import ProfileCoverage
+from redis import Redis
+
+app = flask.Flask("spoiled")
+app.config["REDIS_URL"] = sys.argv[1]
+ProfileCoverage(app)
+redis = Redis.from_url(sys.argv[1])
+key = "covatlas:jobs:alps"
+spoil = {"type": lambda: redis.set(key, "x"), "json": lambda: redis.hset(key, "j", "{"),
+         "list": lambda: redis.hset(key, "j", "[]")}
+redis.delete("covatlas:jobs:alps")
+redis.sadd("covatlas:slugs", "alps")
+spoil[sys.argv[2]]()
+client = app.test_client()
+print(client.get("/__covatlas__/status").json["jobs"], client.get("/__covatlas__/jobs?slug=alps").json["unknown"])
+redis.delete("covatlas:jobs:alps", "covatlas:slugs")
+"""
+
+
+@pytest.mark.parametrize("how", ["type", "json", "list"])
+def test_a_redis_that_does_not_tell_its_jobs_is_an_answer(redis_url: str, tmp_path: Path, how: str) -> None:
+    env = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_DIR": str(tmp_path / "data")}
+    done = subprocess.run(
+        [sys.executable, "-c", SPOILED, redis_url, how], cwd=ROOT, env={**os.environ, **env}, capture_output=True,
+        text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.startswith("unknown: the jobs cannot be read from Redis ("), done.stderr
+    assert done.stdout.count("the jobs cannot be read from Redis (") == 2
