@@ -95,7 +95,8 @@ def _read(path: Path) -> str | None:
 
 def _write(item: Stale) -> None:
     if item.wanted is not None:
-        return write_file(item.path, item.wanted.encode(), "mend its permissions")
+        # Where a link leads to, as of README.md into docs: writing to the link itself would put a file in its place.
+        return write_file(item.path.resolve(), item.wanted.encode(), "mend its permissions")
     try:
         item.path.unlink()
     except OSError as error:

@@ -223,6 +223,17 @@ def test_a_workflow_without_profiles_goes_and_hand_made_ones_stay(tmp_path: Path
     }
 
 
+def test_a_readme_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    root = repository(tmp_path, RIGHT)
+    (root / "docs").mkdir()
+    (root / "README.md").rename(root / "docs" / "README.md")
+    (root / "README.md").symlink_to("docs/README.md")
+    write_workflows(root, False, _say, _say)
+    assert (root / "README.md").is_symlink()
+    assert "| profile |" in (root / "docs" / "README.md").read_text("utf-8")
+    write_workflows(root, True, _say, _say)
+
+
 def test_the_table_of_readme(tmp_path: Path) -> None:
     root = repository(tmp_path, RIGHT.replace("title: A", "title: '<b>|x`'"))
     write_workflows(root, False, _say, _say)
