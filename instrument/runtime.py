@@ -71,9 +71,10 @@ class Runtime:
             if not self.knows(token) or not self._allows(slug):
                 self._guard(self.journal.refuse)
                 return None
+            self._refuse_greenlets()
             return self.tracer.open(slug, request_id(request))
         except Exception as error:  # whatever it is, the request must be answered
-            self.stop(f"{type(error).__name__}: {error}")
+            self.stop(_why(error))
             return None
 
     def open_job(self, slug: str, request: str, job: str) -> Trace | None:
@@ -84,9 +85,10 @@ class Runtime:
             if not _REQUEST_ID.fullmatch(request) or not self._allows(slug):
                 self._guard(self.journal.refuse)
                 return None
+            self._refuse_greenlets()
             return self.tracer.open(slug, request, job)
         except Exception as error:  # as above
-            self.stop(f"{type(error).__name__}: {error}")
+            self.stop(_why(error))
             return None
 
     def knows(self, token: str | None) -> bool:
@@ -134,6 +136,16 @@ class Runtime:
         flush_on_sigterm(self.tracer, inside=current() is not None)
         self.grace.after_fork()
 
+    @staticmethod
+    def _refuse_greenlets() -> None:
+        # Looked at for each trace: a server's worker may patch long after a preloaded app has set us up.
+        where = threading.get_ident.__module__
+        if where != "_thread":
+            raise CovatlasError(
+                f"{where} has taken the place of threads, and its switches are not followed: a trace would have the "
+                "lines of others; serve with threads (gunicorn's gthread)"
+            )
+
     def _allows(self, slug: str) -> bool:
         try:
             parse_slug(slug)
@@ -168,6 +180,10 @@ class Runtime:
             self.stop(f"{self.settings.coverage_dir}: {error}")
         except MemoryError:
             self.stop("there is no memory left for a record")
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, CovatlasError) else f"{type(error).__name__}: {error}"
 
 
 def request_id(given: str | None) -> str:

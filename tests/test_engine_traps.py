@@ -5,6 +5,7 @@ from __future__ import annotations
 import bdb
 import gc
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from instrument.engine.ctrace import MEMBERS, CTraceEngine
 from tests import engine_cases
 from tests.exact.proof import ENGINES
 
+ROOT = Path(__file__).parent.parent
 FILE = engine_cases.__file__
 case = engine_cases.case_plain_loops
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with CPython 3.12")
@@ -369,3 +371,37 @@ def test_a_trace_function_set_inside_a_trace_stays(engine: Engine) -> None:
     finally:
         sys.settrace(before)
     assert traced(engine) == oracle()
+
+
+GREEN = """
+import threading
+import gevent.monkey
+early = __import__("sys").argv[1] == "early"
+if early:
+    gevent.monkey.patch_all()
+import flask
+from instrument import ProfileCoverage
+
+app = flask.Flask("green")
+app.add_url_rule("/", "index", lambda: "hello")
+ProfileCoverage(app)
+if not early:  # as in a gunicorn worker with preload_app
+    gevent.monkey.patch_all()
+client = app.test_client()
+answer = client.get("/", headers={"X-Profile-Trace": "alps"})
+print(answer.status_code, answer.text, client.get("/__covatlas__/status").json["problem"], flush=True)
+__import__("os")._exit(0)
+"""
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_greenlets_are_refused_for_their_switches_are_not_followed(when: str, tmp_path: Path) -> None:
+    pytest.importorskip("gevent")
+    env = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_DIR": str(tmp_path / "data")}
+    done = subprocess.run(
+        [sys.executable, "-c", GREEN, when], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.stdout.startswith("200 hello gevent.thread has taken the place of threads"), done.stdout + done.stderr
+    assert "tracing is off" in done.stderr
+    assert not list((tmp_path / "data").glob("alps*"))
