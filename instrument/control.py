@@ -1,4 +1,7 @@
-"""The control blueprint at /__covatlas__/: status, jobs, routes and flush of a traced app, for the playback client."""
+"""The control blueprint at /__covatlas__/: status, jobs, routes and flush of a traced app, for the playback client.
+
+It is served beside the app, not by it: the app's hooks, which want a login or a CSRF token of everybody, see nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -26,7 +29,28 @@ from instrument.slug import SlugError, parse_slug
 
 log = logging.getLogger("covatlas")
 _HOPS = 5  # of the URL map's own redirects, which may lead in a circle
-blueprint = Blueprint("covatlas", __name__, url_prefix="/__covatlas__")
+PREFIX = "/__covatlas__"
+blueprint = Blueprint("covatlas", __name__, url_prefix=PREFIX)
+
+
+class Control:
+    """WSGI middleware: answers what is asked below PREFIX about `app`, and passes on everything else."""
+
+    def __init__(self, wsgi: Callable[..., Iterable[bytes]], app: Flask) -> None:
+        self.wsgi = wsgi
+        self.own = Flask(__name__, static_folder=None)
+        self.own.register_blueprint(blueprint)
+        self.own.extensions[__name__] = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        ours = environ.get("PATH_INFO", "").startswith(f"{PREFIX}/")
+        return (self.own.wsgi_app if ours else self.wsgi)(environ, start_response)
+
+
+def _app() -> Flask:
+    app: Flask = current_app.extensions[__name__]
+    return app
 
 
 @blueprint.before_request
@@ -89,8 +113,7 @@ def routes() -> Response:
     """List the rules of the app's URL map."""
     rules = [
         {"rule": rule.rule, "methods": sorted(rule.methods or ()), "endpoint": rule.endpoint}
-        for rule in current_app.url_map.iter_rules()
-        if not rule.endpoint.startswith("covatlas.")
+        for rule in _app().url_map.iter_rules()
     ]
     return jsonify(routes=sorted(rules, key=lambda item: (item["rule"], item["endpoint"])))
 
@@ -135,7 +158,7 @@ def _rule(item: Any) -> str | None:
         path, method = str(item["path"]), str(item["method"])
     except (KeyError, TypeError):
         return None
-    adapter = current_app.url_map.bind("localhost", default_method=method)
+    adapter = _app().url_map.bind("localhost", default_method=method)
     for _ in range(_HOPS):
         try:
             rule, _arguments = adapter.match(unquote(path.split("?")[0]), return_rule=True)
@@ -153,7 +176,7 @@ def _index(runtime: Runtime) -> Any:
         return None
     from instrument.rq import JobIndex
 
-    return JobIndex.connect(current_app.config.get("REDIS_URL") or runtime.settings.redis_url)
+    return JobIndex.connect(_app().config.get("REDIS_URL") or runtime.settings.redis_url)
 
 
 def _counted_jobs(runtime: Runtime) -> tuple[str, dict[str, int], dict[str, int]]:

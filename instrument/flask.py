@@ -33,7 +33,7 @@ class ProfileCoverage:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Wrap the app's WSGI callable and register the control blueprint, once per app, if the flag is on."""
+        """Wrap the app's WSGI callable, with the control blueprint beside it, once per app, if the flag is on."""
         try:
             if not is_enabled():
                 return
@@ -43,17 +43,16 @@ class ProfileCoverage:
         if "covatlas" in app.extensions:
             return
         try:
-            from instrument.control import blueprint
+            from instrument.control import Control
             from instrument.runtime import ensure
 
-            app.register_blueprint(blueprint)
             runtime = ensure()
-        except Exception as error:  # an app that already serves, or has a blueprint of our name: it must start
+            traced = app.wsgi_app if runtime is None else TraceRequests(app.wsgi_app, runtime)
+            app.wsgi_app = Control(traced, app)  # type: ignore[method-assign]
+        except Exception as error:  # a Flask that we do not know: the app must start
             log.error("covatlas: tracing is off in %s: %s", app.name, error)
             return
         app.extensions["covatlas"] = self
-        if runtime is not None:
-            app.wsgi_app = TraceRequests(app.wsgi_app, runtime)  # type: ignore[method-assign]
 
 
 class TraceRequests:

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from instrument import journal, shards
-from instrument.control import blueprint
+from instrument.control import Control
 from tests.exact.server import ROOT
 
 REFUSED = ["..", "a.b", "a/b", "A", "-a", "a" * 65, "a,b", "a:b", "*", "nul", "index", "%61", "a b", "\xe4"]
@@ -136,7 +136,7 @@ def test_routes_and_match(serve) -> None:
 
 def test_match_answers_rules_for_quoted_paths_and_missing_slashes() -> None:
     app = flask.Flask("mountains")
-    app.register_blueprint(blueprint)
+    app.wsgi_app = Control(app.wsgi_app, app)
     for rule in ("/höhe", "/runs/<int:number>/", "/files/<path:name>/", "/one", "/a b/<name>"):
         app.add_url_rule(rule, rule.replace(".", ""), lambda **_: "")
     app.add_url_rule("/old/<int:number>", "old", redirect_to="runs/<number>/")
@@ -152,6 +152,21 @@ def test_match_answers_rules_for_quoted_paths_and_missing_slashes() -> None:
     requests_ = [{"method": "GET", "path": path} for path in asked]
     answer = app.test_client().post("/__covatlas__/match", json={"requests": requests_})
     assert dict(zip(asked, answer.get_json()["routes"], strict=True)) == asked
+
+
+def test_hooks_of_the_app_do_not_see_what_is_asked_about_it() -> None:
+    app = flask.Flask("guarded", host_matching=True, static_host="shop.example")
+    app.before_request(lambda: flask.abort(401))  # as a login or a CSRF check for the whole app
+    app.after_request(lambda answer: flask.redirect("/login"))
+    app.register_error_handler(404, lambda error: ("lost", 200))
+    app.add_url_rule("/runs", "runs", host="shop.example")
+    app.wsgi_app = Control(app.wsgi_app, app)
+    client = app.test_client()
+    assert client.get("/runs").status_code == client.get("/__covatlas__").status_code == 302
+    assert client.get("/__covatlas__/status").json["enabled"] is False
+    assert "/runs" in [rule["rule"] for rule in client.get("/__covatlas__/routes").json["routes"]]
+    assert client.post("/__covatlas__/flush").json == {"shards": 0}
+    assert client.get("/__covatlas__/else").status_code == 404
 
 
 @pytest.mark.parametrize(

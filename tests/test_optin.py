@@ -81,7 +81,7 @@ def test_flag_off_means_nothing_is_there(tmp_path: Path, env: dict[str, str]) ->
 def test_flag_on_installs_and_no_header_traces_nothing(tmp_path: Path) -> None:
     found = probe(tmp_path, headers="{}", ENABLE_PROFILE_COVERAGE="1")
     assert found["patched"] == [True] * 4
-    assert (found["wrapped"], found["blueprints"], found["meta"], found["trace"]) == (True, ["covatlas"], {}, False)
+    assert (found["wrapped"], found["blueprints"], found["meta"], found["trace"]) == (True, [], {}, False)
     assert not list((tmp_path / "data").iterdir())
 
 
