@@ -19,6 +19,7 @@ from click.testing import Result
 
 from instrument.playback.control import Control
 from instrument.record import RunRecord, read_record
+from instrument.recovery import locked
 from instrument.shards import read_data
 from tests import playback_support
 from tests.playback_support import Reply, Seen, entry, serving, write_profile
@@ -146,6 +147,22 @@ def test_a_traced_playback_writes_data_and_a_run_record_of_itself_only(tmp_path:
     assert contexts == {f"{second.attempt}-0001", f"{second.attempt}-0002"} | jobs
     aside = next((shop.data / "aside" / "ships").iterdir())
     assert {path.name for path in aside.iterdir()} >= {"ships.coverage", "ships.run.json"}
+
+
+def test_two_playbacks_of_a_profile_at_once_do_not_take_each_others_lines(tmp_path: Path, shop: Shop) -> None:
+    write_profile(tmp_path, "ferry", entry(path="/orders/1"))
+    write_profile(tmp_path, "canoe", entry(path="/orders/1"))
+    assert _play(tmp_path, shop, "ferry").exit_code == 0
+    before = _record(shop, "ferry")
+    with locked(shop.data / "aside" / "ferry", wait=0) as ours:  # as a playback does for as long as it runs
+        assert ours
+        refused = _play(tmp_path, shop, "canoe", "ferry")
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+        assert f"another command is playing ferry into {shop.data}" in refused.stderr
+        assert read_record(shop.data, "canoe") is None  # nothing was sent
+        assert _play(tmp_path, shop, "canoe").exit_code == 0
+    assert _record(shop, "ferry") == before
+    assert _play(tmp_path, shop, "ferry").exit_code == 0
 
 
 def test_what_a_job_does_is_in_the_data(tmp_path: Path, shop: Shop) -> None:

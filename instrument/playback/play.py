@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from instrument.playback.sending import Sending, Sent, send_all
 from instrument.playback.session import Session, check_base_url, check_reachable
 from instrument.playback.traced import Outcome, Target, new_attempt, play_traced
 from instrument.record import RequestRun
+from instrument.recovery import locked
+from instrument.shards import ASIDE
 
 TOKEN = "PROFILE_COVERAGE_TOKEN"
 SHOWN_PROBLEMS = 10
@@ -48,7 +50,10 @@ def play_profiles(options: PlayOptions, say: Callable[[str], None]) -> None:
     check_reachable(base_url)
     target = _target(options, base_url) if options.trace_code else None
     failed = []
-    try:
+    with ExitStack() as held:
+        if target:
+            held.callback(target.control.close)
+            held.enter_context(_alone(target.coverage_dir, slugs))
         for profile in profiles:
             with _progress(profile) as tick:
                 if target:
@@ -65,11 +70,23 @@ def play_profiles(options: PlayOptions, say: Callable[[str], None]) -> None:
                 say(f"  and {len(problems) - SHOWN_PROBLEMS} more")
             if problems:
                 failed.append(profile.slug)
-    finally:
-        if target:
-            target.control.close()
     if failed:
         raise Finding(f"{len(failed)} of {len(profiles)} profiles failed: {', '.join(failed)}")
+
+
+@contextmanager
+def _alone(directory: Path, slugs: Sequence[str]) -> Iterator[None]:
+    """Lock the folder of each profile's earlier data: two playbacks at once would set each other's lines aside."""
+    with ExitStack() as held:
+        for slug in slugs:
+            folder = directory / ASIDE / slug
+            folder.mkdir(parents=True, exist_ok=True)
+            if not held.enter_context(locked(folder, wait=0)):
+                raise CovatlasError(
+                    f"another command is playing {slug} into {directory}; wait until it is done, or give this playback "
+                    "a server with another PROFILE_COVERAGE_DIR"
+                )
+        yield
 
 
 def _target(options: PlayOptions, base_url: str) -> Target:
@@ -148,7 +165,7 @@ def _untraced_note(outcome: Outcome) -> str:
     )
 
 
-@contextlib.contextmanager
+@contextmanager
 def _progress(profile: Profile) -> Iterator[Callable[[], None]]:
     """Show a bar on a terminal; be quiet where stderr is none."""
     if not sys.stderr.isatty():
