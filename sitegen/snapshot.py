@@ -154,6 +154,8 @@ def _module(path: str) -> str:
 
 
 def _unreadable(path: object, error: OSError) -> CovatlasError:
+    if isinstance(error, NotADirectoryError):
+        return CovatlasError(f"{path}: is not a directory; name one")
     return CovatlasError(f"{path}: cannot be read ({error.strerror or error}); mend its permissions")
 
 

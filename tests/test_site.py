@@ -121,6 +121,7 @@ def test_the_build_command_reports_on_stderr(shop: BuildOptions, tmp_path: Path)
         (["--source", "nowhere"], "does not exist"),
         ([], "no source directory is named"),
         (["--source", "pkg", "--coverage-dir", "nowhere"], "no profile data"),
+        (["--source", "pkg", "--coverage-dir", "data/alpha.coverage"], "is not a directory; name one"),
         (["--source", "pkg", "--coverage-config", "no.ini"], "coverage config"),
         (["--source", "pkg", "--repo-url", "javascript:alert(1)"], "not a web address"),
         (["--source", "pkg", "--site-dir", "data/alpha.coverage"], "not a directory"),
