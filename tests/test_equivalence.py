@@ -186,7 +186,7 @@ SAID_TWICE = {
     ("page_set", 5, 0): "a file's pages are made with its data, which another coverage changes",
     ("page_set", 5, 1): "a file's coverage holds the digest of its bytes",
     ("page_set", 6, 2): "heads have their slugs",
-    ("page_set", 9, 0): "pages of the whole show the title only, and the shells hold it",
+    ("page_set", 8, 0): "pages of the whole show the title only, and the shells hold it",
     ("read_inventory", 4, 1): "a module's name is made from its path",
     ("whole_changes", 4, 2): "heads have their slugs",
 }
