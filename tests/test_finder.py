@@ -200,6 +200,18 @@ def test_names_that_could_not_be_loaded_are_asked_for_again(page: Page, base: st
     expect(page.locator(".cv-finder-status")).to_have_text(re.compile(r"^\d+ names$"))
 
 
+def test_the_key_opens_the_finder_right_after_it_was_closed(page: Page, base: str) -> None:
+    page.goto(base)
+    _open(page)
+    at_once = """() => {
+        const dialog = document.querySelector("dialog.cv-finder");
+        dialog.close(); // until the next frame the field in it has the focus still
+        document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true }));
+    }"""
+    page.evaluate(at_once)
+    expect(page.locator(".cv-finder")).to_be_visible()
+
+
 def test_names_are_text(page: Page, base: str) -> None:
     page.goto(base)
     _open(page)

@@ -155,7 +155,7 @@ def test_no_profile_data_is_one_sentence(tmp_path: Path, names: tuple[str, ...] 
 
 
 def test_a_coverage_dir_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CovatlasError, match=r"data: cannot be read \(Not a directory\)"):
+    with pytest.raises(CovatlasError, match="data: is not a directory; name one"):
         read_profile_inputs(support.write(tmp_path / "data", b""))
 
 

@@ -83,7 +83,8 @@
       const command = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
       const asked = command ? event.key.toLowerCase() === "k" : event.key === "/" && !event.altKey && slash();
       const typing = event.target.closest?.("textarea,select,[contenteditable],input:not([type=checkbox],[type=radio])");
-      if (!asked || event.isComposing || (typing && !command)) return;
+      const seen = typing?.getClientRects().length; // the field of a dialog that was just closed has the focus until the next frame
+      if (!asked || event.isComposing || (seen && !command)) return;
       event.preventDefault();
       event.stopImmediatePropagation();
       find();
