@@ -396,7 +396,6 @@ __import__("os")._exit(0)
 
 @pytest.mark.parametrize("when", ["early", "late"])
 def test_greenlets_are_refused_for_their_switches_are_not_followed(when: str, tmp_path: Path) -> None:
-    pytest.importorskip("gevent")
     env = {"ENABLE_PROFILE_COVERAGE": "1", "PROFILE_COVERAGE_DIR": str(tmp_path / "data")}
     done = subprocess.run(
         [sys.executable, "-c", GREEN, when], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
