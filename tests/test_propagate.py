@@ -106,14 +106,22 @@ class App:
         }
 
 
-@contextlib.contextmanager
-def serving(tmp_path: Path, **env: str) -> Iterator[App]:
+def tracing(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a process that traces the apps of the proofs into `data`."""
     config = tmp_path / "coverage.ini"
     config.write_text(f"[run]\nsource = {EXACT}\n")
-    settings = {
+    return {
+        **os.environ,
         "ENABLE_PROFILE_COVERAGE": "1",
         "PROFILE_COVERAGE_DIR": str(tmp_path / "data"),
         "PROFILE_COVERAGE_CONFIG": str(config),
+    }
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path, **env: str) -> Iterator[App]:
+    settings = {
+        **tracing(tmp_path),
         "PYTHONWARNINGS": "ignore::DeprecationWarning",
         "SWITCH_INTERVAL": "1e-5",
     }
@@ -121,7 +129,7 @@ def serving(tmp_path: Path, **env: str) -> Iterator[App]:
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.exact.serve", "tests.exact.spread_app"],
-            cwd=ROOT, env={**os.environ, **settings, **env}, stdout=subprocess.PIPE, stderr=stream,
+            cwd=ROOT, env={**settings, **env}, stdout=subprocess.PIPE, stderr=stream,
             start_new_session=True,
         )  # fmt: skip
     assert process.stdout is not None
@@ -215,18 +223,10 @@ ENDING = ("leaves", "exits", "falls_off", "is_terminated", "handles_term", "fail
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_forked_child_is_recorded_however_it_ends(engine: str, tmp_path: Path) -> None:
     """Requests on the main thread, as under gunicorn's sync worker and in RQ's work-horse."""
-    config = tmp_path / "coverage.ini"
-    config.write_text(f"[run]\nsource = {EXACT}\n")
-    env = {
-        "ENABLE_PROFILE_COVERAGE": "1",
-        "PROFILE_COVERAGE_DIR": str(tmp_path / "data"),
-        "PROFILE_COVERAGE_CONFIG": str(config),
-        "PROFILE_COVERAGE_ENGINE": engine,
-    }
+    env = tracing(tmp_path) | {"PROFILE_COVERAGE_ENGINE": engine}
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, *ENDING], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
-        timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", ALONE, *ENDING], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     functions = bodies(ENDINGS)
     for slug in ("alps", "coast"):
@@ -315,16 +315,8 @@ os._exit(0)  # nobody recovers
 
 def test_an_ended_child_is_brought_in_with_the_trace_that_ran_it(tmp_path: Path) -> None:
     """Nobody on another host, as the app beside a worker in a container, can tell that the child has ended."""
-    config = tmp_path / "coverage.ini"
-    config.write_text(f"[run]\nsource = {EXACT}\n")
-    env = {
-        "ENABLE_PROFILE_COVERAGE": "1",
-        "PROFILE_COVERAGE_DIR": str(tmp_path / "data"),
-        "PROFILE_COVERAGE_CONFIG": str(config),
-    }
     done = subprocess.run(
-        [sys.executable, "-c", PARENT], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True,
-        timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", PARENT], cwd=ROOT, env=tracing(tmp_path), capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "data").glob("alps.coverage.*"))

@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable
 
 from instrument.playback.findings import Found, findings
-from instrument.playback.recorded import Answer, RecordedRequest, origin_of, place_at
+from instrument.playback.recorded import HALF_A_PAIR, Answer, RecordedRequest, origin_of, place_at
 from instrument.playback.rewrite import Spot, rewrite_body, rewrite_path
 
 _NEVER = frozenset(("status", "state"))
@@ -130,10 +130,7 @@ def _is_distinctive(found: Found) -> bool:
 
 
 def _can_be_sent(text: str) -> bool:
-    try:
-        return bool(text.encode("utf-8"))
-    except UnicodeEncodeError:  # half a pair, which JSON can hold
-        return False
+    return bool(text) and not HALF_A_PAIR.search(text)
 
 
 def _is_number(text: str) -> bool:

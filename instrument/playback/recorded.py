@@ -13,7 +13,7 @@ _NOT_REPLAYED = frozenset((
     "x-profile-trace", "x-profile-request", "x-profile-token",
 ))  # fmt: skip
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair, which JSON can hold and no request can
+HALF_A_PAIR = re.compile("[\ud800-\udfff]")  # of surrogates: JSON can hold one, no request can
 _METHOD = re.compile(r"[A-Z]{1,20}")
 
 Headers = tuple[tuple[str, str], ...]
@@ -65,7 +65,7 @@ def replayed_headers(pairs: list[tuple[str, str]]) -> Headers:
     for name, value in pairs:
         if name.startswith(":") or name.lower() in _NOT_REPLAYED:
             continue
-        if not _HEADER_NAME.fullmatch(name) or any(char in value for char in "\r\n\0") or _SURROGATE.search(value):
+        if not _HEADER_NAME.fullmatch(name) or any(char in value for char in "\r\n\0") or HALF_A_PAIR.search(value):
             raise ValueError(f"the header {name[:40]!r} cannot be sent")
         kept.append((name, value))
     return tuple(kept)
@@ -86,7 +86,11 @@ def path_of(url: str) -> str:
     """Return path and query of a URL as written; raise ValueError where they hold what no request line can."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not path.startswith("/") or any(ord(char) <= 32 or ord(char) == 127 for char in path) or _SURROGATE.search(path):
+    if (
+        not path.startswith("/")
+        or any(ord(char) <= 32 or ord(char) == 127 for char in path)
+        or HALF_A_PAIR.search(path)
+    ):
         raise ValueError(f"{url[:80]!r} has no path that can be sent")
     return path
 
