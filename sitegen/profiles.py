@@ -217,7 +217,7 @@ def _read_record(slug: str, data: bytes) -> RunRecord:
 def _head(slug: str, record: RunRecord | None, problems: tuple[str, ...], damaged: bool) -> ProfileHead:
     if record is None:
         status = "failed" if damaged else "unknown"
-        return ProfileHead(slug, slug, "", status, None, None, None, 0, (), (), problems)
+        return ProfileHead(slug, "", "", status, None, None, None, 0, (), (), problems)
     jobs: dict[str, list[tuple[str, str, str]]] = {}
     for job in record.jobs:
         jobs.setdefault(job.request, []).append((_text(job.id), _text(job.function), _text(job.status)))
@@ -235,7 +235,7 @@ def _head(slug: str, record: RunRecord | None, problems: tuple[str, ...], damage
     )
     return ProfileHead(
         slug=slug,
-        title=_text(record.title) or slug,
+        title="" if record.title == slug else _text(record.title),  # what would say the slug twice says nothing
         description=_text(record.description),
         status="failed" if damaged else record.status,
         commit=None if record.commit is None else _text(record.commit),

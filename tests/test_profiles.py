@@ -238,6 +238,8 @@ def test_the_head_comes_from_the_run_record(tmp_path: Path) -> None:
     assert (step.id, step.method, step.path, step.route, step.status, step.ok) == ("r1", "GET", "/a", "/<x>", 200, True)
     assert step.jobs == (("j1", "pkg.a.work", "finished"),)
     assert head.routes == (("GET, HEAD", "/<x>"),)
+    same = read(content, record=encode_record(replace(RECORD, title="us-small"))).head
+    assert (read(content).head.title, same.title) == ("", "")  # pages would say the slug twice
     failed = read(content, record=encode_record(replace(RECORD, status="failed", problems=("r1: 500",)))).head
     assert (failed.status, failed.problems) == ("failed", ("r1: 500",))
 

@@ -106,6 +106,14 @@ def test_the_site_may_not_mix_with_its_input(shop: BuildOptions) -> None:
         build_site(replace(shop, site_dir=shop.sources[0].parent), _say)
 
 
+def test_no_page_says_how_many_percent_of_no_lines(shop: BuildOptions) -> None:
+    write(shop.sources[0].parent / "bare" / "__init__.py", b"")
+    build_site(replace(shop, sources=(shop.sources[0].parent / "bare",)), _say)
+    profile = (shop.site_dir / "profiles/alpha.html").read_text()
+    assert "<b>–</b><span>of lines, 0 of 0</span>" in profile
+    assert "<b>–</b><span>of lines, 0 of 0</span>" in (shop.site_dir / "index.html").read_text()
+
+
 def test_the_build_command_reports_on_stderr(shop: BuildOptions, tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", b'[tool.covatlas]\nsource = ["pkg"]\ncoverage-dir = "data"\n')
     done = _covatlas("build", cwd=tmp_path)
