@@ -248,6 +248,14 @@ def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) ->
         assert job_status(proof, job) == "failed"
 
 
+def test_a_job_whose_process_ended_has_failed_also_when_rq_keeps_nothing_of_it(proof: Proof) -> None:
+    job = proof.post("cut", "ledge", "r-cut")
+    (found,) = proof.wait("ledge", lambda jobs: jobs[0]["attempts"] == 1)
+    assert not Redis.from_url(proof.redis_url).exists(rq.job.Job.key_for(job))
+    assert (found["status"], found["done"], found["traced"]) == ("failed", True, True)
+    assert proof.ran("ledge")[f"profile:ledge:r-cut/{job}"] == {"cut_off"}
+
+
 def test_an_untraced_request_makes_an_untraced_job(proof: Proof) -> None:
     before = set(shards.known_slugs(proof.directory))
     job = proof.post("fails", None, "")
