@@ -235,7 +235,7 @@ def test_strict_mode_fails_the_enqueue_of_a_plain_job_and_a_job_that_lost_its_ta
             assert connection.hdel(f"rq:job:{job}", "profile_trace") == 1
         proof.wait("strict", lambda jobs: jobs[0]["done"])
         assert job_status(proof, job) == "failed"
-        assert "has lost its tag in Redis" in proof.log("worker")
+        assert "has no tag in Redis, so it is not traced: set Queue.job_class" in proof.log("worker")
 
 
 def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) -> None:
