@@ -98,7 +98,8 @@ class JobIndex:
                     continue
                 entry = {**entry, "request": owner[1], "attempts": max(1, entry["attempts"])}
             if status is None:  # deleted or expired: what the worker noted is all there is
-                status = entry["outcome"] or "canceled"
+                cut = "failed" if entry["attempts"] else "canceled"  # begun, but its process never said how it ended
+                status = entry["outcome"] or cut
             found.append(
                 {
                     "id": job,

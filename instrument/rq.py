@@ -134,15 +134,16 @@ class TracedJob(Job):
         return runtime.open_job(slug, request, self.id)
 
     def _without(self, runtime: Runtime) -> None:
-        """Count a job that a traced request has enqueued and that has lost its tag; in strict mode it fails."""
+        """Count a job that a traced request has enqueued and that has no tag; in strict mode it fails."""
         if runtime.problem is not None:
             return
         index = JobIndex(self.connection)
         slug = index.owner(self.id)
         if slug is not None and not self._tag:
             index.lose(slug, self.id)
-            _complain(runtime, f"job {self.id} of profile {slug} has lost its tag in Redis, so it is not traced: "
-                      f"whoever rewrites its hash must keep the field {FIELD!r}")  # fmt: skip
+            _complain(runtime, f"job {self.id} of profile {slug} has no tag in Redis, so it is not traced: set "
+                      "Queue.job_class = TracedJob where it is enqueued (in a job, too); whoever rewrites its hash "
+                      f"must keep the field {FIELD!r}")  # fmt: skip
 
     def _followed(self, callback: Callable[..., Any] | None) -> Callable[..., Any] | None:
         runtime = _runtime()

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from redis import Redis
 
 from instrument.playback.control import Control
 from instrument.record import RunRecord, read_record
@@ -234,6 +236,40 @@ def test_a_job_that_does_not_end_fails_the_run(tmp_path: Path, shop: Shop) -> No
     assert contexts == {f"profile:dawdles:{attempt}-0001", f"profile:dawdles:{attempt}-0002"}
 
 
+def test_a_redis_that_is_away_for_a_moment_loses_no_job(tmp_path: Path, shop: Shop, redis_url: str) -> None:
+    write_profile(tmp_path, "outage", _order("dawdle"))
+    told: list[str] = []
+
+    def outage() -> None:
+        control = Control(shop.base_url, None)
+        redis = Redis.from_url(redis_url)
+        try:
+            while not any(job.status == "started" and job.attempts for job in control.jobs("outage")):
+                time.sleep(0.05)
+            while redis.info("clients")["blocked_clients"] < 1:  # the job has its own connection
+                time.sleep(0.05)
+            redis.config_set("requirepass", "away")  # for new connections, so for all that the app opens
+            try:
+                told.append(control.status().jobs)
+                time.sleep(2)
+            finally:
+                redis.config_set("requirepass", "")
+                redis.rpush("released", 1)
+        finally:
+            redis.close()
+            control.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(outage)
+        result = _play(tmp_path, shop, "outage", "--job-timeout", "60")
+        done.result(60)
+    assert told[0].startswith("unknown: Redis does not answer")
+    assert result.exit_code == 0, result.stderr
+    record = _record(shop, "outage")
+    assert [(job.status, job.attempts) for job in record.jobs] == [("finished", 1)]
+    assert f"profile:outage:{record.attempt}-0001/{record.jobs[0].id}" in read_data(shop.data / "outage.coverage")
+
+
 def test_a_profile_that_runs_no_line_fails(tmp_path: Path, shop: Shop) -> None:
     write_profile(tmp_path, "nothing", entry(path="/no", status=404))
     result = _play(tmp_path, shop, "nothing")
@@ -390,6 +426,11 @@ def _one_sentence(result: Result, sentence: str) -> None:
 
 LATER = {
     "jobs": ("/jobs", Reply(500), "/__covatlas__/jobs answers 500"),
+    "jobs unknown": (
+        "/jobs",
+        Reply(200, {"jobs": [], "pending": 0, "unknown": "no Redis"}),
+        "nobody can tell whether the RQ jobs are done (unknown: no Redis)",
+    ),
     "jobs odd": ("/jobs", Reply(200, {"jobs": [{"id": 1}]}), "/__covatlas__/jobs is not the answer of Covatlas"),
     "match": ("/match", Reply(200, {"routes": []}), "/__covatlas__/match is not the answer of Covatlas"),
     "routes": ("/routes", Reply(200, "x"), "/__covatlas__/routes is not the answer of Covatlas"),
@@ -410,7 +451,7 @@ def test_control_that_fails_later_is_a_problem_of_the_run(tmp_path: Path, name: 
     write_profile(tmp_path / "p", "one", entry(path="/app"))
     played: list[Seen] = []
     good = {
-        "/status": _status(), "/jobs": {"jobs": [], "pending": 0}, "/match": {"routes": ["/app"]},
+        "/status": _status(jobs="redis"), "/jobs": {"jobs": [], "pending": 0}, "/match": {"routes": ["/app"]},
         "/routes": {"routes": []}, "/flush": {"shards": 0},
     }  # fmt: skip
 

@@ -235,7 +235,7 @@ def test_strict_mode_fails_the_enqueue_of_a_plain_job_and_a_job_that_lost_its_ta
             assert connection.hdel(f"rq:job:{job}", "profile_trace") == 1
         proof.wait("strict", lambda jobs: jobs[0]["done"])
         assert job_status(proof, job) == "failed"
-        assert "has lost its tag in Redis" in proof.log("worker")
+        assert "has no tag in Redis, so it is not traced: set Queue.job_class" in proof.log("worker")
 
 
 def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) -> None:
@@ -246,6 +246,14 @@ def test_a_worker_without_traced_jobs_is_seen(redis_url: str, tmp_path: Path) ->
         assert proof.client.get("/__covatlas__/status").json["untraced_jobs"] == {"alps": 1}
         assert set(proof.ran("alps")) == {"profile:alps:r-1"}
         assert job_status(proof, job) == "failed"
+
+
+def test_a_job_whose_process_ended_has_failed_also_when_rq_keeps_nothing_of_it(proof: Proof) -> None:
+    job = proof.post("cut", "ledge", "r-cut")
+    (found,) = proof.wait("ledge", lambda jobs: jobs[0]["attempts"] == 1)
+    assert not Redis.from_url(proof.redis_url).exists(rq.job.Job.key_for(job))
+    assert (found["status"], found["done"], found["traced"]) == ("failed", True, True)
+    assert proof.ran("ledge")[f"profile:ledge:r-cut/{job}"] == {"cut_off"}
 
 
 def test_an_untraced_request_makes_an_untraced_job(proof: Proof) -> None:

@@ -39,6 +39,13 @@ class ControlError(CovatlasError):
     """Say that the control blueprint did not answer as it should."""
 
 
+class JobsUnknown(ControlError):
+    """Say that the app cannot read its jobs from Redis; it may tell them when it is asked again."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nobody can tell whether the RQ jobs are done ({why})")
+
+
 class Control:
     """The control blueprint of one app."""
 
@@ -70,9 +77,11 @@ class Control:
             ) from None
 
     def jobs(self, slug: str) -> tuple[JobRun, ...]:
-        """Return the RQ jobs that the slug's requests caused, those of earlier playbacks too."""
+        """Return the RQ jobs that the slug's requests caused, those of earlier playbacks too, or raise JobsUnknown."""
         value = self._ask("GET", "/jobs", params={"slug": slug})
         try:
+            if value.get("unknown"):  # the list is empty then, and that says nothing
+                raise JobsUnknown(f"unknown: {value['unknown']}")
             return tuple(
                 JobRun(
                     str(job["id"]),

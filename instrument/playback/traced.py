@@ -16,7 +16,7 @@ from pathlib import Path
 from coverage import CoverageData
 
 from instrument.errors import CovatlasError
-from instrument.playback.control import TOKEN_HEADER, Control, ControlError, ServerStatus
+from instrument.playback.control import TOKEN_HEADER, Control, ControlError, JobsUnknown, ServerStatus
 from instrument.playback.profile import Profile
 from instrument.playback.sending import Pauses, Sending, Sent, send_all
 from instrument.playback.session import Session
@@ -26,6 +26,7 @@ from instrument.shards import Combined, combine, set_aside
 _DONE = frozenset(("finished", "failed", "stopped", "canceled"))
 _FAILED = frozenset(("failed", "stopped"))
 _NEVER_RUN_S = 1.0  # how long jobs may be deferred behind a failed one before we believe that they will not run
+_REDIS_BACK_S = 10.0  # how long an app that has read its jobs from Redis may say that it cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,10 @@ def _played(
     jobs: tuple[JobRun, ...] = ()
     try:
         problems += wait.until_done()
+        with contextlib.suppress(JobsUnknown):  # what they were a moment ago is known
+            wait.jobs()
         jobs = tuple(
-            replace(job, expected=job.status in _FAILED and profile.expects_failure(job.function))
-            for job in wait.jobs()[0]
+            replace(job, expected=job.status in _FAILED and profile.expects_failure(job.function)) for job in wait.mine
         )
         problems += [
             f"the job {job.function} ({job.id}) {job.status}"
@@ -147,13 +149,15 @@ class _Wait:
         self.slug = slug
         self.attempt = attempt
         self.refused = 0  # traced requests that the server refused, as far as its answering process knows
+        self.mine: tuple[JobRun, ...] = ()  # this playback's jobs when they could last be read
         self._stuck_since: float | None = None
+        self._unknown_since: float | None = None
 
     def settle(self, seconds: float) -> bool:
         """Wait for the jobs of the requests so far; return whether they are all done."""
         try:
             pauses = Pauses(seconds)
-            while self._pending()[0]:
+            while self._unfinished():
                 if not pauses.sleep():
                     return False
             return True
@@ -168,9 +172,14 @@ class _Wait:
             self.refused = max(0, status.refused - self.target.server.refused)
             if status.problem:
                 return [f"the server stopped tracing: {status.problem}"]
-            if status.jobs.startswith("unknown"):
-                return [f"nobody can tell whether the RQ jobs are done ({status.jobs})"]
-            pending, running = self._pending() if status.jobs == "redis" else ([], 0)
+            try:
+                if status.jobs.startswith("unknown"):
+                    raise JobsUnknown(status.jobs)
+                pending, running = self._pending() if status.jobs == "redis" else ([], 0)
+            except JobsUnknown as error:
+                if self._is_lost() or not pauses.sleep():
+                    return [str(error)]
+                continue
             opened = max(0, status.open.get(self.slug, 0) - running)
             if not opened and not pending:
                 return []
@@ -184,8 +193,22 @@ class _Wait:
     def jobs(self) -> tuple[tuple[JobRun, ...], int]:
         """Return the jobs of this playback, and how many of earlier playbacks still run (each has an open trace)."""
         jobs = self.target.control.jobs(self.slug)
-        mine = tuple(job for job in jobs if job.request.startswith(f"{self.attempt}-"))
+        self._unknown_since = None
+        mine = self.mine = tuple(job for job in jobs if job.request.startswith(f"{self.attempt}-"))
         return mine, sum(job.status == "started" for job in jobs) - sum(job.status == "started" for job in mine)
+
+    def _unfinished(self) -> bool:
+        try:
+            return bool(self._pending()[0])
+        except JobsUnknown:
+            if self._is_lost():
+                raise
+            return True
+
+    def _is_lost(self) -> bool:
+        """Return whether the app cannot read its jobs for so long, or never could, that waiting helps nothing."""
+        self._unknown_since = self._unknown_since or time.monotonic()
+        return self.target.server.jobs != "redis" or time.monotonic() - self._unknown_since >= _REDIS_BACK_S
 
     def _pending(self) -> tuple[list[JobRun], int]:
         """Return the same for unfinished jobs, without those that wait for a failed one and will never run."""

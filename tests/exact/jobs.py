@@ -42,6 +42,10 @@ def starts_fails() -> Job:
     return queue().enqueue(fails)
 
 
+def starts_cut() -> Job:
+    return queue().enqueue(cut_off, failure_ttl=0)
+
+
 def starts_many() -> Job:
     prepared = [Queue.prepare_data(plain, (number,)) for number in range(3)]
     return queue().enqueue_many(prepared)[0]
@@ -183,6 +187,10 @@ def rewrites_meta(path: str) -> str:
     job.meta = {"mine": 1}
     job.save_meta()
     return flaky(path)
+
+
+def cut_off() -> None:
+    os._exit(3)
 
 
 def spreads() -> list[int]:
