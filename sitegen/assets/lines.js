@@ -127,7 +127,7 @@
   }
 
   const address = () => document.querySelector("link[rel=canonical]")?.href ?? location.href.split(/[?#]/)[0];
-  document.querySelector(".cv-facts").append(" ", copier("Copy link", address));
+  document.querySelector(".cv-linked").append(" ", copier("Copy link", address));
   for (const command of document.querySelectorAll(".cv-cmd")) {
     command.after(copier("Copy", () => command.textContent));
   }
