@@ -20,6 +20,7 @@ from sitegen.names import names_artifact, places_artifact
 from sitegen.steps import Reached
 from sitegen.views import ModuleRow, module_row
 
+Sums = tuple[int, tuple[tuple[str, Summary], ...]]  # statements of some files; what each profile ran of them
 Members = tuple[tuple[str, bytes], ...]  # key of a JSON object → what stands between the brackets of its value
 
 
@@ -117,28 +118,44 @@ def join_document(frame: bytes, parts: Sequence[Members]) -> bytes:
     return b"".join((*pieces, b"}\n"))
 
 
-def join_matrix(slugs: tuple[str, ...], parts: Iterable[FilePart]) -> Matrix:
+def join_matrix(slugs: tuple[str, ...], parts: Sequence[FilePart]) -> Matrix:
     """Return the matrix of all files, equal to `build_matrix` of them."""
     symbols: list[str] = []
     covered: dict[str, list[int]] = {slug: [] for slug in slugs}
     uncertain: dict[str, list[tuple[int, str]]] = {slug: [] for slug in slugs}
-    sums: dict[str, list[Summary]] = {slug: [] for slug in slugs}
-    total = 0
     for part in parts:
         start, own = len(symbols), part.matrix
         symbols += own.symbols
-        total += part.row.statements
-        for slug, mine, unsure, summary in zip(own.profiles, own.covered, own.uncertain, own.summaries, strict=True):
+        for slug, mine, unsure in zip(own.profiles, own.covered, own.uncertain, strict=True):
             covered[slug] += [start + index for index in mine]
             uncertain[slug] += [(start + index, certainty) for index, certainty in unsure]
-            sums[slug].append(summary)
     return Matrix(
         profiles=slugs,
         symbols=tuple(symbols),
         covered=tuple(tuple(covered[slug]) for slug in slugs),
         uncertain=tuple(tuple(uncertain[slug]) for slug in slugs),  # type: ignore[misc]
-        summaries=tuple(_sum(sums[slug], total) for slug in slugs),
+        summaries=join_sums(slugs, [sums_of(tuple(parts))]),
     )
+
+
+def sums_of(parts: tuple[FilePart, ...]) -> Sums:
+    """Return what profiles ran of some files together."""
+    found: dict[str, list[Summary]] = {}
+    for part in parts:
+        for slug, summary in zip(part.matrix.profiles, part.matrix.summaries, strict=True):
+            found.setdefault(slug, []).append(summary)
+    total = sum(part.row.statements for part in parts)
+    return total, tuple((slug, _sum(own, total)) for slug, own in found.items())
+
+
+def join_sums(slugs: tuple[str, ...], sums: Sequence[Sums]) -> tuple[Summary, ...]:
+    """Return what each profile ran of all files."""
+    found: dict[str, list[Summary]] = {slug: [] for slug in slugs}
+    for _, own in sums:
+        for slug, summary in own:
+            found[slug].append(summary)
+    total = sum(statements for statements, _ in sums)
+    return tuple(_sum(found[slug], total) for slug in slugs)
 
 
 def _sum(parts: list[Summary], total: int) -> Summary:

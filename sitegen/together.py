@@ -17,7 +17,7 @@ from sitegen.model import Atlas, Gaps, Matrix, ProfileHead
 from sitegen.names import NAMES, PLACES
 from sitegen.pages import whole_sheets
 from sitegen.parallel import share_out
-from sitegen.parts import FilePart, FileText, join_gaps, join_matrix
+from sitegen.parts import FilePart, FileText, Sums, join_gaps, join_matrix, join_sums, sums_of
 from sitegen.pipeline import Plan
 from sitegen.press import Fate, Press
 from sitegen.previous import gone_artifact
@@ -29,6 +29,7 @@ from sitegen.twins import Used, stage_twins
 from sitegen.whole import Whole
 
 MANY = 100  # files: with fewer, all is made before another process has started
+SUMMED = 32  # files: of so many the shares are read where one has changed
 Made = tuple[Paths, dict[str, Fate]]
 
 
@@ -50,6 +51,7 @@ class Together:
     heads: tuple[Known[ProfileHead], ...]  # as pages show them
     parts: tuple[Known[FilePart], ...]
     texts: tuple[Known[FileText], ...]
+    sums: tuple[Known[Sums], ...]  # of all files, some at a time
     matrix: Known[Matrix]
     gaps: Known[Gaps]
     routes: Known[tuple[RouteUse, ...]]
@@ -74,17 +76,15 @@ def make_together(
             todo.append((make, args))
         else:
             made.update(kept)
-    if todo:
-        _ = known.matrix.value, known.gaps.value  # before there are more processes, so that each has them
 
     def through(task: Task) -> Made:
         make, args = task
         paths, fate = make(known, press, store)
         return store.keep(paths, page_set, *args).value, fate
 
-    twins = [item for item in todo if item[0] in (_lists, _tables)]
-    pages = [item for item in todo if item not in twins]
-    for paths, fate in share_out(through, pages, twins, store, jobs if len(files) >= MANY else 1):
+    lists = [item for item in todo if item[0] is _lists]  # the one that needs no `parts`, which take long to read
+    others = [item for item in todo if item[0] is not _lists]
+    for paths, fate in share_out(through, others, lists, store, jobs if len(files) >= MANY else 1):
         made.update(paths)
         fates.update(fate)
     return made, fates
@@ -103,6 +103,7 @@ def _join(plan: Plan, files: Sequence[FileKnown], store: Store) -> Together:
         heads=tuple(store.call(shown_head, head) for head in plan.heads),
         parts=parts,
         texts=tuple(file.text for file in files),
+        sums=tuple(store.call(sums_of, parts[start : start + SUMMED]) for start in range(0, len(parts), SUMMED)),
         matrix=Known(load=lambda: join_matrix(plan.slugs, [part.value for part in parts])),
         gaps=Known(load=lambda: join_gaps([part.value for part in parts])),
         routes=store.call(all_routes, plan.heads),
@@ -114,7 +115,7 @@ def _shown(known: Together, press: Press) -> tuple[Task, ...]:
     plan, parts = known.plan, known.parts
     return (
         (_pages, (plan.config, known.heads, parts, plan.gone, known.routes, known.changes, *press.look)),
-        (_lists, (plan.heads, plan.slugs, parts, known.texts)),
+        (_lists, (plan.heads, plan.slugs, known.sums, known.texts)),
         (_tables, (plan.config, plan.heads, plan.slugs, plan.commit, plan.gone, parts)),
         (_nights, (plan.previous, plan.heads, plan.slugs, parts, *press.look)),
     )
@@ -161,7 +162,8 @@ def _nights(known: Together, press: Press, store: Store) -> Made:
 
 
 def _tables(known: Together, press: Press, store: Store) -> Made:
-    atlas = _atlas(known)
+    heads = tuple(head.value for head in known.plan.heads)
+    atlas = Atlas(known.plan.config, (), heads, known.matrix.value, known.gaps.value)  # all but the files
     statuses = tuple((head.slug, head.status) for head in atlas.profiles)
     made = (
         *data.whole_artifacts(atlas, known.plan.commit),
@@ -181,14 +183,11 @@ def _matrix_twins(matrix: Matrix, statuses: tuple[tuple[str, str], ...], press: 
 
 
 def _lists(known: Together, press: Press, store: Store) -> Made:
+    plan = known.plan
     used = {path: Used(path, known.texts) for path in (data.INVENTORY, NAMES, PLACES)}
-    return stage_twins(data.file_artifacts(_atlas(known)), used | _ran(known), known.texts, press, store), {}
-
-
-def _atlas(known: Together) -> Atlas:
-    """Return all but the files."""
-    heads = tuple(head.value for head in known.plan.heads)
-    return Atlas(known.plan.config, (), heads, known.matrix.value, known.gaps.value)
+    matrix = Matrix(plan.slugs, (), (), (), join_sums(plan.slugs, [sums.value for sums in known.sums]))
+    atlas = Atlas(plan.config, (), tuple(head.value for head in plan.heads), matrix, Gaps((), ()))
+    return stage_twins(data.file_artifacts(atlas), used | _ran(known), known.texts, press, store), {}
 
 
 def _ran(known: Together) -> dict[str, Used]:
