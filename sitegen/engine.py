@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from sitegen import data
-from sitegen.address import module_data_path, package_path, profile_data_path, profile_path, symbol_path
+from sitegen.address import package_path, profile_data_path, profile_path, symbol_path
 from sitegen.cells import PATH as CELLS
 from sitegen.fingerprint import Known
 from sitegen.fragments import MATRIX_LIST
@@ -22,6 +22,7 @@ from sitegen.pipeline import FilePlan, Plan, symbol_paths
 from sitegen.press import Fate, Press
 from sitegen.previous import GONE
 from sitegen.redirects import GO
+from sitegen.shelves import look_up, shelves_of
 from sitegen.store import DiskStore, Store
 from sitegen.symbol_pages import file_views
 from sitegen.together import FileKnown, make_together
@@ -31,7 +32,7 @@ def make_site(plan: Plan, press: Press, store: Store, jobs: int = 1) -> tuple[di
     """Make every generated file; return the digest of each and what happened to each page."""
     files, fates = _files(plan, press, store, jobs)
     made, told = make_together(plan, files, press, store, jobs)
-    made.update(chain.from_iterable((*file.pages.value, file.twin) for file in files))
+    made.update(chain.from_iterable((*file.pages, file.twin) for file in files))
     return made, fates | told
 
 
@@ -81,13 +82,17 @@ def _bare(plan: Plan) -> Atlas:
 
 def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[FileKnown], dict[str, Fate]]:
     config = Known(plan.config)  # so that its digest is made once
-    known = {file.path: _known(file, config, press, store) for file in plan.files}
+    shelves = shelves_of(plan.files)
+    known = dict(chain.from_iterable(look_up(shelf, config, press, store) for shelf in shelves))
     todo = [file for file in plan.files if (found := known[file.path]) is None or not _is_there(found, press)]
     fates: dict[str, Fate] = {}
     if isinstance(store, DiskStore) and press.by_theme is None:
         for fate in spread_stages(lambda file: _make(file, config, press, store)[1], todo, store, jobs):
             fates.update(fate)
-        known.update((file.path, _known(file, config, press, store)) for file in todo)
+        made = {file.path for file in todo}
+        for shelf in shelves:
+            if not made.isdisjoint(file.path for file in shelf):
+                known.update(look_up(shelf, config, press, store))
         todo = [file for file in todo if known[file.path] is None]  # the cache cannot be written
     for file in todo:
         known[file.path], fate = _make(file, config, press, store)
@@ -95,24 +100,8 @@ def _files(plan: Plan, press: Press, store: Store, jobs: int) -> tuple[list[File
     return [found for found in known.values() if found is not None], fates
 
 
-def _known(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store) -> FileKnown | None:
-    if press.by_theme is not None:
-        return None
-    coverage = file.coverage()
-    reached = store.look(reached_of, coverage, file.steps)
-    if reached is None:
-        return None
-    part = store.look(file_part, coverage, reached)
-    text = store.look(file_text, coverage)
-    pages = store.look(page_set, coverage, file.source, config, *press.look)
-    twin = store.note(module_artifact, (coverage, reached))
-    if part is None or text is None or pages is None or twin is None:
-        return None
-    return FileKnown(part, text, pages, (module_data_path(file.module), twin)) if pages.readable else None
-
-
 def _is_there(file: FileKnown, press: Press) -> bool:
-    return press.has(file.pages.value) and press.has((file.twin,))
+    return press.has(file.pages) and press.has((file.twin,))
 
 
 def _make(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store) -> tuple[FileKnown, dict[str, Fate]]:
@@ -122,9 +111,6 @@ def _make(file: FilePlan, config: Known[SiteConfig], press: Press, store: Store)
     reached = store.call(reached_of, coverage, file.steps)
     twin = press.put(module_artifact(coverage.value, reached.value))
     store.note(module_artifact, (coverage, reached), twin[1])
-    return FileKnown(
-        part=store.call(file_part, coverage, reached),
-        text=store.call(file_text, coverage),
-        pages=store.keep(paths, page_set, coverage, file.source, config, *press.look),
-        twin=twin,
-    ), fates
+    store.keep(paths, page_set, coverage, file.source, config, *press.look)
+    part, text = store.call(file_part, coverage, reached), store.call(file_text, coverage)
+    return FileKnown(part, text, paths, twin), fates

@@ -131,6 +131,9 @@ def asset_artifacts() -> tuple[Artifact, ...]:
 # ── a build ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+MadeFrom = tuple[Known[Snapshot], Known[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Inputs that were read once, and where results are kept."""
@@ -143,6 +146,10 @@ class Prepared:
     def templates(self) -> Known[tuple[tuple[str, str], ...]]:
         """Return the templates by their digest."""
         return Known(self.snapshot.templates)
+
+    def made_from(self, inputs: Known[Any]) -> MadeFrom:
+        """Return all that the site is made from, to be hashed once; `inputs` is what mkdocs reads."""
+        return Known(self.snapshot), inputs
 
 
 def prepare(options: BuildOptions, say: Say) -> Prepared:
@@ -211,16 +218,16 @@ def finish(prepared: Prepared, plan: Plan | None, press: Press, present: Present
     return Outcome(publish_and_remember(prepared.options, manifest, present, press.staging), fates, manifest)
 
 
-def remember_whole(prepared: Prepared, inputs: Known[Any], outcome: Outcome) -> None:
-    """Note the token of the site that a snapshot and a frame's inputs make, and what the build used."""
-    prepared.store.note(page_set, (prepared.snapshot, inputs), outcome.published.token)
+def remember_whole(prepared: Prepared, whole: MadeFrom, outcome: Outcome) -> None:
+    """Note the token of the site that was made from `whole`, and what the build used."""
+    prepared.store.note(page_set, whole, outcome.published.token)
     if isinstance(prepared.store, DiskStore):
         prepared.store.note_use()
 
 
-def as_it_was(prepared: Prepared, inputs: Known[Any], look: Callable[[], Present]) -> Outcome | None:
+def as_it_was(prepared: Prepared, whole: MadeFrom, look: Callable[[], Present]) -> Outcome | None:
     """Return the site as it stands where neither an input nor any of its files changed since it was built."""
-    known = prepared.store.note(page_set, (prepared.snapshot, inputs))
+    known = prepared.store.note(page_set, whole)
     if known is None:
         return None
     present = look()

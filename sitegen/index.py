@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _MAGIC = b"covatlas index 1" + b"\n" * 56  # as long as a record, so that records stay aligned
@@ -51,6 +52,19 @@ class Index:
             self._pending.append(record)
             if len(self._pending) >= _BATCH:
                 self.flush()
+
+    @contextmanager
+    def noted(self) -> Iterator[set[bytes]]:
+        """Yield a set that will have the keys that are used meanwhile."""
+        before, self.used = self.used, set()
+        try:
+            yield self.used
+        finally:
+            self.used = before | self.used
+
+    def use(self, keys: bytes) -> None:
+        """Take keys, one after the other, for used."""
+        self.used.update(keys[start : start + 32] for start in range(0, len(keys), 32))
 
     def flush(self) -> None:
         """Append what is pending in one write; raise OSError where that is refused."""

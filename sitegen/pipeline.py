@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sitegen.address import module_data_path, symbol_path
 from sitegen.attribution import RawLines, attribute, called_lines, strangers
-from sitegen.fingerprint import Known
+from sitegen.fingerprint import Known, digest, plain
 from sitegen.inventory import join_inventory, read_inventory
 from sitegen.matrix import build_matrix, find_gaps
 from sitegen.model import (
@@ -33,8 +33,8 @@ from sitegen.profiles import read_profile
 from sitegen.steps import FileSteps, read_steps, trace_lines
 from sitegen.store import NullStore, Store, derive
 
-# Slug, raw lines, failed, digest of the source as it ran if known, raw lines of each trace.
-Recorded = tuple[str, int, bool, str | None, tuple[int, ...]]
+Lines = tuple[int, str | None, tuple[int, ...]]  # raw lines, digest of the source as it ran if known, lines per trace
+Recorded = tuple[str, bool, Lines]  # slug, whether its playback failed, what it ran of a file
 Steps = tuple[tuple[str, Known[tuple[FileSteps, ...]]], ...]  # slug, what its steps ran of all files
 Names = tuple[tuple[str, str | None], ...]  # id and parent of each symbol of a file
 
@@ -47,13 +47,13 @@ class FilePlan:
     module: str  # its id
     source: Known[bytes]
     inventory: Known[FileInventory]
-    recorded: tuple[Recorded, ...]
+    recorded: tuple[tuple[str, bool, Known[Lines]], ...]
     steps: Steps  # of the profiles in `recorded`
     digest: str
 
     def coverage(self) -> Known[FileCoverage]:
         """Return the file's coverage, made once somebody asks."""
-        return Known(digest=self.digest, load=lambda: cover(self.inventory.value, self.recorded))
+        return Known(digest=self.digest, load=lambda: cover(self.inventory.value, plain(self.recorded)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ def plan_of(snapshot: Snapshot, store: Store, jobs: int = 1) -> Plan:
     inventories, renamed = _named(_inventories(snapshot.sources, snapshot.exclude, store, jobs), store)
     modules = {source.path: source.module for source in snapshot.sources} | renamed
     profiles = _profiles(snapshot, store, jobs)
-    recorded: dict[str, list[Recorded]] = {path: [] for path in inventories}
+    recorded: dict[str, list[tuple[str, bool, Known[Lines]]]] = {path: [] for path in inventories}
     steps = {slug: store.call(read_steps, profile) for slug, profile in profiles.items()}
     for slug, profile in profiles.items():
         failed, lines = store.call(lines_of_profile, profile).value
-        for path, mask, digest, traces in lines:
-            recorded[path].append((slug, mask, failed, digest, traces))
+        for path, found, own in lines:
+            recorded[path].append((slug, failed, Known(own, found)))
     return Plan(
         config=snapshot.config,
         files=tuple(
@@ -211,12 +211,14 @@ def head_of_profile(profile: ProfileData) -> ProfileHead:
     return profile.head
 
 
-def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, str | None, tuple[int, ...]], ...]]:
-    """Return whether the playback failed and, of each file, path, raw lines, digest of the source, lines per trace."""
+def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, str, Lines], ...]]:
+    """Return whether the playback failed and, of each file, path, digest of its lines, and lines.
+
+    The digest, since every build asks for that of every profile × file.
+    """
     digests, traces = dict(profile.sources), trace_lines(profile)
-    return profile.head.status == "failed", tuple(
-        (path, mask, digests.get(path), traces.get(path, ())) for path, mask in profile.files
-    )
+    lines = ((path, (mask, digests.get(path), traces.get(path, ()))) for path, mask in profile.files)
+    return profile.head.status == "failed", tuple((path, digest(own), own) for path, own in lines)
 
 
 # ── attribution ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +227,7 @@ def lines_of_profile(profile: ProfileData) -> tuple[bool, tuple[tuple[str, int, 
 def cover(file: FileInventory, recorded: tuple[Recorded, ...]) -> FileCoverage:
     """Return a file's coverage; stale where another source ran or, without a digest, lines where nothing can run."""
     raw = []
-    for slug, lines, failed, digest, traces in recorded:
-        stale = digest != file.digest if digest is not None else bool(strangers(file, lines))
+    for slug, failed, (lines, source, traces) in recorded:
+        stale = source != file.digest if source is not None else bool(strangers(file, lines))
         raw.append(RawLines(slug, lines, failed, stale, called_lines(file, traces)))
     return attribute(file, tuple(raw))

@@ -212,7 +212,7 @@ class CovatlasPlugin(BasePlugin[CovatlasConfig]):
         press = press_of(prepared, frame, shells, present.digests, self._staging, by_theme)
         outcome = finish(prepared, self._plan, press, present)
         if press.by_theme is None and not self._serving:
-            remember_whole(prepared, self._inputs, outcome)
+            remember_whole(prepared, prepared.made_from(self._inputs), outcome)
         return outcome
 
     def on_build_error(self, error: Exception) -> None:

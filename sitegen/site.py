@@ -115,7 +115,8 @@ def _without_mkdocs(prepared: Prepared, look: Callable[[], Present]) -> Outcome 
         return None
     prepared = in_repository(prepared, facts.value.repo_url)
     inputs = inputs_of(config, facts.value.folders, site_name(options, own), prepared.snapshot.templates)
-    if (outcome := as_it_was(prepared, inputs, look)) is not None:
+    whole = prepared.made_from(inputs)
+    if (outcome := as_it_was(prepared, whole, look)) is not None:
         return outcome
     from sitegen.engine import (
         linked_paths,  # what renders pages costs 0.1 s to import, and here nothing may have changed
@@ -134,7 +135,7 @@ def _without_mkdocs(prepared: Prepared, look: Callable[[], Present]) -> Outcome 
         outcome = finish(prepared, plan, press, present)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    remember_whole(prepared, inputs, outcome)
+    remember_whole(prepared, whole, outcome)
     return outcome
 
 

@@ -20,6 +20,7 @@ from sitegen.fingerprint import Known, digest, fingerprint, plain
 from sitegen.index import Index
 from sitegen.versions import versions
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 _LIBRARIES = (
     "coverage", "jinja2", "markdown", "markupsafe", "mkdocs", "mkdocs-material", "orjson", "pygments",
@@ -50,6 +51,10 @@ class Store(Protocol):
         """Return `stage(*args)` if it is known from an earlier call."""
         ...
 
+    def at(self, found: str, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`, of which the digest is known."""
+        ...
+
     def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Take `value` for the result of `stage(*args)`."""
         ...
@@ -73,6 +78,10 @@ class NullStore:
     def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
         """Know nothing."""
         return None
+
+    def at(self, found: str, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`."""
+        return Known(digest=found, load=lambda: stage(*map(plain, args)))
 
     def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Forget."""
@@ -104,6 +113,10 @@ class MemoryStore:
     def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
         """Return `stage(*args)` if it is known from an earlier call."""
         return self._kept.get(fingerprint("", stage, args))
+
+    def at(self, found: str, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`, of which the digest is known."""
+        return self.call(stage, *args)
 
     def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Take `value` for the result of `stage(*args)`."""
@@ -137,7 +150,7 @@ class DiskStore:
         key = fingerprint(self.toolchain, stage, args)
         found = self.index.get(key)
         if found is not None:
-            return Known(digest=found, load=partial(self._load, found, stage, args))
+            return self.at(found, stage, *args)
         known = Known(stage(*map(plain, args)))
         self._write(known)
         self.index.put(key, known.digest)
@@ -150,7 +163,34 @@ class DiskStore:
     def look(self, stage: Callable[..., Result], *args: object) -> Known[Result] | None:
         """Return `stage(*args)` if it is known from an earlier build."""
         found = self.index.get(fingerprint(self.toolchain, stage, args))
-        return Known(digest=found, load=partial(self._load, found, stage, args)) if found is not None else None
+        return self.at(found, stage, *args) if found is not None else None
+
+    def at(self, found: str, stage: Callable[..., Result], *args: object) -> Known[Result]:
+        """Return `stage(*args)`, of which the digest is known."""
+        return Known(digest=found, load=partial(self._load, found, stage, args))
+
+    def shelve(
+        self, look: Callable[[], tuple[Item | None, ...]], stage: Callable[..., tuple[Item, ...]], *args: object
+    ) -> tuple[Item | None, ...]:
+        """Return what `look` finds, or what it found in an earlier build for equal arguments if nothing was missing.
+
+        All records that `look` found are used again by that.
+        """
+        key = fingerprint(self.toolchain, stage, args)
+        noted = self.index.get(key)
+        if noted is not None:
+            kept, value = read_entry(self._path, noted)
+            if kept:
+                used, found = value
+                self.index.use(used)
+                return found  # type: ignore[no-any-return]
+        with self.index.noted() as keys:
+            found = look()
+        if None not in found:
+            known = Known((b"".join(sorted(keys)), found))
+            self._write(known)
+            self.index.put(key, known.digest)
+        return found
 
     def keep(self, value: Result, stage: Callable[..., Result], *args: object) -> Known[Result]:
         """Take `value` for the result of `stage(*args)` and write it."""

@@ -39,7 +39,7 @@ class FileKnown:
 
     part: Known[FilePart]
     text: Known[FileText]
-    pages: Known[Paths]
+    pages: Paths
     twin: tuple[str, str]  # of the module: path and digest
 
 

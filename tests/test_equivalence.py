@@ -140,6 +140,7 @@ FAULTS: dict[str, Callable[[], ExitStack]] = {
         lambda stage, args: (args[0], tuple(item[1:] for item in args[1])) if stage == "cover" else args  # type: ignore
     ),
     "pages of a file without its coverage": lambda: _forget("page_set", 0),
+    "files that are looked up together without their coverage": lambda: _forget("labels_of", 0),
     "a page without what it shows": lambda: _forget("page_bytes", 0),
     "pages without their templates": _forget_templates,
     "keys run together": lambda: _keyed(lambda stage, args: (_joined(args),)),
@@ -180,6 +181,7 @@ def test_a_planted_fault_is_caught(fault: str) -> None:
 # What a key may forget without harm, since another of its arguments says it too.
 SAID_TWICE = {
     ("rules_of", 2, 0): "the same bytes mean something else in a .toml file only, as `test_snapshot` shows",
+    ("labels_of", 6, 1): "a file's coverage holds the digest of its bytes",
     ("page_set", 4, 1): "heads have their slugs",
     ("page_set", 4, 2): "a file's part is made from its coverage, as its text is",
     ("mkdocs_facts", 1, 0): "the frame's inputs hold the configuration itself",

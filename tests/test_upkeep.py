@@ -86,6 +86,19 @@ def test_gc_keeps_what_the_last_builds_used(shop: BuildOptions) -> None:
     assert again.changed == 0  # an empty cache makes the same bytes
 
 
+def test_gc_keeps_what_builds_only_looked_up_with_others(shop: BuildOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sitegen.shelves.SHELF", 3)
+    for new in ("3", "4", "5", "6", "7"):
+        _edit(shop, new)
+        build_site(shop, _say)
+    collect(shop, None)
+    cart = shop.sources[0] / "cart.py"
+    cart.write_text(cart.read_text() + "\n\ndef more():\n    return 1\n")
+    report = build_site(shop, _say)
+    made = {path for path, fate in report.fates.items() if fate != "same" and path.startswith(("modules/", "symbols/"))}
+    assert made and all(path.partition("/")[2].startswith("pkg.cart.") for path in made)
+
+
 def test_what_was_seen_of_the_site_is_kept_also_by_a_build_that_changes_nothing(shop: BuildOptions) -> None:
     memory = memory_of(shop.cache_dir, shop.site_dir)
     memory.write_bytes(b"damaged")
