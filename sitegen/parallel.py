@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar
 
 from instrument.errors import CovatlasError
 from sitegen.index import Drained
@@ -82,31 +83,39 @@ def beside(task: Callable[[], Result], jobs: int) -> Iterator[Callable[[], Resul
     if (jobs or _cores()) < 2 or not _can_fork():
         yield cache(task)
         return
-    ours, theirs = os.pipe()
+    ended, at_work = os.pipe()
     alive, end = os.pipe()
+    answer = _in_memory()
     child = os.fork()
     if not child:
         try:
-            os.close(ours)
+            os.close(ended)
             os.close(end)
             threading.Thread(target=lambda: (os.read(alive, 1), os._exit(1)), daemon=True).start()
-            with open(theirs, "wb") as out:
-                pickle.dump(task(), out, protocol=5)
+            with answer:
+                pickle.dump(task(), answer, protocol=5)
         finally:
             os._exit(0)  # whatever happened: nothing more of the parent's may run here
-    os.close(theirs)
+    os.close(at_work)
     os.close(alive)
-    with open(ours, "rb") as answer, open(end, "wb"):  # the end is closed when this process is killed, too
+    with answer, open(ended, "rb") as done, open(end, "wb"):  # the end is closed when this process is killed, too
         try:
-            yield cache(lambda: _answered(answer.read(), task))
+            yield cache(lambda: _answered(done, answer, task))
         finally:
             os.kill(child, signal.SIGKILL)  # it may still be at work, and nobody will ask
             os.waitpid(child, 0)
 
 
-def _answered(data: bytes, task: Callable[[], Result]) -> Result:
+def _in_memory() -> IO[bytes]:
+    """Return a file that two processes share: a pipe would make the one wait until the other reads."""
+    return open(os.memfd_create("covatlas"), "w+b") if hasattr(os, "memfd_create") else TemporaryFile()
+
+
+def _answered(done: IO[bytes], answer: IO[bytes], task: Callable[[], Result]) -> Result:
+    done.read()  # nothing, once the process has ended
     try:
-        return pickle.loads(data)  # type: ignore[no-any-return]
+        answer.seek(0)
+        return pickle.loads(answer.read())  # type: ignore[no-any-return]
     except Exception:  # half an answer or none: the task failed there, or the process was killed
         return task()
 

@@ -102,13 +102,13 @@ def left_over(paths: Iterable[str]) -> set[str]:
 
 def encode_token(manifest: Mapping[str, str]) -> bytes:
     """Return the token: the digest of each file and, for the whole, of the manifest."""
-    return _encode({"schema": SCHEMA, "digest": manifest_digest(manifest), "files": dict(manifest)})
+    files = _encode(dict(manifest)).rstrip()
+    return _encode({"schema": SCHEMA, "digest": hashlib.sha256(files).hexdigest(), "files": orjson.Fragment(files)})
 
 
 def manifest_digest(digests: Mapping[str, str]) -> str:
-    """Return the digest of a manifest (path → sha256 in hex)."""
-    lines = "".join(f"{digests[path]} {path}\n" for path in sorted(digests))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    """Return the digest of a manifest (path → sha256 in hex): of its JSON with sorted keys."""
+    return hashlib.sha256(_encode(dict(digests)).rstrip()).hexdigest()
 
 
 def read_token(site_dir: Path) -> dict[str, str] | None:
