@@ -182,6 +182,7 @@ def test_a_planted_fault_is_caught(fault: str) -> None:
 SAID_TWICE = {
     ("rules_of", 2, 0): "the same bytes mean something else in a .toml file only, as `test_snapshot` shows",
     ("labels_of", 6, 1): "a file's coverage holds the digest of its bytes",
+    ("module_artifact", 2, 1): "the labels of a shelf hold its twins, and their key has the steps",
     ("page_set", 4, 1): "heads have their slugs",
     ("page_set", 4, 2): "a file's part is made from its coverage, as its text is",
     ("mkdocs_facts", 1, 0): "the frame's inputs hold the configuration itself",
